@@ -1,0 +1,10 @@
+//! Adjutant: a rule-driven workflow automation daemon.
+//!
+//! Data flows one way: trigger → event → engine → commit → command → action → outcome → engine.
+
+pub mod daemon;
+pub mod model;
+pub mod pump;
+pub mod rules;
+pub mod script;
+pub mod store;

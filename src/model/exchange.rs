@@ -1,0 +1,165 @@
+//! What goes into the engine and what comes out: [`Input`], [`Decision`], [`Reply`].
+
+use std::sync::Arc;
+
+use super::address::Address;
+use super::effect::{Command, Outcome};
+use super::event::{Draft, StoredEvent};
+use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunNo};
+use super::record::Record;
+use super::run::{Run, TraceEntry};
+use super::task::Task;
+use super::time::Instant;
+use super::value::{Text, Value};
+
+/// Every reason for the engine to wake. Closed.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// Something happened outside.
+    Event(Box<Draft>),
+    /// A run's due instant has come.
+    Timer(RunNo),
+    /// An attempt ended.
+    Outcome(Settled),
+    /// There is credit for a pending effect of this run.
+    Start(RunNo),
+    /// The daemon started and found this run's effect started without an outcome.
+    Recover(RunNo),
+    /// A person asks for something.
+    Operator(Operator),
+    /// An item of the durable inbox.
+    Inbox(InboxNo, Task),
+    /// The rule set was put in force (at start, or by a reload).
+    Rules,
+}
+
+/// The end of an attempt, addressed.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// The run.
+    pub run: RunNo,
+    /// The effect's key.
+    pub key: EffectKey,
+    /// Which attempt.
+    pub attempt: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What a person asks for. `by` is who: a user name or the name of a token.
+#[derive(Clone, Debug)]
+pub enum Operator {
+    /// End a run.
+    Cancel {
+        /// The run.
+        run: RunNo,
+        /// Why, for its story.
+        reason: Option<Text>,
+        /// Who asks.
+        by: Text,
+    },
+    /// Go on with a failed run from the failed step, or release a held effect.
+    Retry {
+        /// The run.
+        run: RunNo,
+        /// Take the held or failed effect as done instead of performing it again.
+        assume_done: bool,
+        /// Who asks.
+        by: Text,
+    },
+    /// Acknowledge an escalation.
+    Acknowledge {
+        /// The escalation's run.
+        run: RunNo,
+        /// Who asks.
+        by: Text,
+    },
+    /// Resolve an escalation.
+    Resolve {
+        /// The escalation's run.
+        run: RunNo,
+        /// Who asks.
+        by: Text,
+    },
+}
+
+/// What the engine decided about one input.
+#[derive(Clone, Debug, Default)]
+pub struct Decision {
+    /// Applied in order, all or none.
+    pub writes: Vec<Write>,
+    /// Released to the executor when the writes are durable.
+    pub release: Vec<Command>,
+    /// Given to whoever waits for it when the writes are durable.
+    pub reply: Option<Reply>,
+}
+
+/// A change of state. `State` derives every index from these.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// A new event, or a known one with more runs and verdicts.
+    Event(Arc<StoredEvent>),
+    /// (source, id) is taken: by which event, with which fingerprint.
+    Identity(Digest, EventNo, Digest),
+    /// A new or changed run.
+    Run(Arc<Run>),
+    /// Entries of a run's story that left its row; the number is that of the first.
+    Spill(RunNo, u32, Vec<TraceEntry>),
+    /// A new or changed record with the values of its declared indexes.
+    Record(Arc<Record>, Vec<(Name, Value)>),
+    /// A record is gone.
+    RecordGone(Address),
+    /// Work to go on with.
+    Inbox(InboxNo, Task),
+    /// That work is done.
+    InboxDone(InboxNo),
+    /// A version that a run is pinned to, as encoded sources.
+    Bundle(BundleId, Arc<[u8]>),
+    /// The declared indexes of every record kind, so that a change is noticed at start.
+    Indexes(Vec<(Name, Vec<Name>)>),
+    /// Engine time, which never goes back.
+    Clock(Instant),
+}
+
+/// The answer to an input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// The event is accepted, now or earlier.
+    Accepted {
+        /// Its number.
+        event: EventNo,
+        /// Whether it was known already.
+        duplicate: bool,
+    },
+    /// It is done; the value says what.
+    Done(Value),
+    /// It is not, and asking again will not help.
+    Refused(Refusal),
+}
+
+/// Why the engine refused. Each has one HTTP status and one exit code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// (source, id) is known with another payload: 422.
+    #[error(
+        "event `{id}` from `{source_name}` is known with another payload: a new event needs a new id"
+    )]
+    Conflict {
+        /// The id.
+        id: Text,
+        /// The source.
+        source_name: Text,
+    },
+    /// There is no such thing: 404.
+    #[error("there is no {0}")]
+    NotFound(String),
+    /// It is not in a state that allows this: 409.
+    #[error("{0}")]
+    State(String),
+    /// The input itself is wrong: 400.
+    #[error("{0}")]
+    Invalid(String),
+    /// The engine failed on it and put it aside: 500.
+    #[error("{0}")]
+    Broken(String),
+}

@@ -1,0 +1,60 @@
+//! Every bound of the engine, each with its reason. Settings may lower them, never lift them silently.
+
+use super::time::Span;
+
+/// Bytes of one event's body. Larger things belong in a store that the event points at.
+pub const EVENT_BYTES: usize = 1024 * 1024;
+/// Events in one batch request: what one commit takes.
+pub const EVENTS_PER_REQUEST: usize = 512;
+/// Nesting of JSON: deeper is an attack on recursive code, never a business fact.
+pub const NESTING: usize = 64;
+/// Bytes of an event's id, source, type or subject, and of a record's id: they become keys.
+pub const SUBJECT_BYTES: usize = 1024;
+/// Emits between an event from outside and one it caused: past this it is a loop.
+pub const CAUSE_DEPTH: u8 = 16;
+/// Nested calls and escalations below a run: past this it is recursion.
+pub const CALL_DEPTH: u8 = 16;
+/// Verdicts kept in an event's row; what the index rejected is recomputed when asked.
+pub const VERDICTS: usize = 32;
+/// Bytes of a verdict's detail: enough to name a clause and its operands.
+pub const VERDICT_BYTES: usize = 160;
+/// Bytes of one step's result; a larger one fails the step with a clear error.
+pub const RESULT_BYTES: usize = 64 * 1024;
+/// Bytes of everything a run remembers (vars, results, args).
+pub const RUN_BYTES: usize = 1024 * 1024;
+/// Bytes of a record's fields.
+pub const RECORD_BYTES: usize = 256 * 1024;
+/// Trace entries kept in a run's own row; older ones move to rows of their own.
+pub const TRACE_INLINE: usize = 24;
+/// Rows that `records()` may return in an expression, which runs on the loop.
+pub const RECORDS_PER_READ: usize = 1_000;
+/// Steps that one input may advance before the rest goes on from the durable inbox.
+pub const STEPS_PER_INPUT: usize = 100;
+/// Tasks (starts, wakes, advances) that one input may do before the rest goes to the inbox.
+pub const TASKS_PER_INPUT: usize = 128;
+/// Events that a wait looks back over on its subject: older ones count as not having come.
+pub const LOOK_BACK: usize = 1_000;
+/// Waits of one workflow with `subject: any`: each costs every event of its type.
+pub const ANY_WAITERS: usize = 1_000;
+/// Inputs in a batch.
+pub const BATCH_INPUTS: usize = 512;
+/// Writes in a batch.
+pub const BATCH_WRITES: usize = 8_192;
+/// Bytes in a batch.
+pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+/// Deciding time after which a batch closes.
+pub const BATCH_TIME: Span = Span::from_millis(2);
+/// Effects under way to one host at a time: what a receiver of average strength takes gladly.
+pub const LANE_WEBHOOK: usize = 64;
+/// Mails under way to the relay at a time: relays commonly allow 10 to 20 connections a client.
+pub const LANE_MAIL: usize = 8;
+/// Effects under way over all lanes: the room that the outcome queue keeps free.
+pub const EFFECTS: usize = 1_024;
+/// Recipients of one mail over to, cc and bcc: SMTP servers must take 100 (RFC 5321 §4.5.3.1.8).
+pub const RECIPIENTS: usize = 100;
+/// How long a run may live when its workflow says nothing.
+pub const LIFETIME: Span = Span::from_days(366);
+/// Bytes of a response that become a step's result; the rest of a longer one is not read.
+pub const RESPONSE_BYTES: usize = 48 * 1024;
+/// Rows of one page of a listing.
+pub const PAGE: usize = 1_000;

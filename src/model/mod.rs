@@ -1,0 +1,35 @@
+//! The vocabulary every other room speaks: values, time, events, runs, records, effects.
+//!
+//! Invariants: nothing here reads a clock, a disk or the network, and nothing here imports another
+//! room. A type that reaches the disk derives serde; its versioned envelope lives in `store/codec`.
+
+mod address;
+mod duration;
+mod effect;
+mod event;
+mod exchange;
+mod id;
+pub mod limits;
+mod record;
+mod run;
+mod task;
+mod time;
+mod value;
+mod verdict;
+mod view;
+
+pub use address::{Address, AddressError};
+pub use duration::{Duration, DurationError};
+pub use effect::{ActionKind, Cause, Class, Command, Effect, EffectState, Outcome};
+pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
+pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
+pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};
+pub use record::Record;
+pub use run::{
+    Arm, ArmRole, ArmSubject, Ladder, Origin, Parent, Run, Status, Trace, TraceEntry, Wait,
+};
+pub use task::Task;
+pub use time::{Instant, Span};
+pub use value::{Map, Text, Value};
+pub use verdict::{Code, Verdict};
+pub use view::{ReadError, View};

@@ -1,0 +1,45 @@
+//! [`Task`]: a unit of the engine's own work. What one input cannot finish within its bounds goes
+//! on from the durable inbox, written in the same batch.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{EventNo, Name, RunNo};
+use super::value::Text;
+
+/// Something the engine owes itself. Doing one twice does no harm. Append only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Task {
+    /// Wake the runs that listen for an event, those after `after`.
+    Wake {
+        /// The event.
+        event: EventNo,
+        /// The last run already woken.
+        after: RunNo,
+    },
+    /// Start workflows for an event, those whose name comes after `after`.
+    Start {
+        /// The event.
+        event: EventNo,
+        /// The last workflow already asked.
+        after: Option<Name>,
+    },
+    /// Go on with a run that is ready.
+    Advance {
+        /// The run.
+        run: RunNo,
+    },
+    /// Give the free place of a key (or of a whole workflow) to the next run in the queue.
+    Promote {
+        /// The workflow.
+        workflow: Name,
+        /// The key, if the mode is `queued`.
+        key: Option<Text>,
+    },
+    /// Rebuild the index rows of a record kind after its declaration changed.
+    Reindex {
+        /// The kind.
+        kind: Name,
+        /// The last id already done.
+        after: Option<Text>,
+    },
+}

@@ -1,0 +1,61 @@
+//! [`Verdict`]: the stored answer to "did this workflow fire for this event, and if not, why?".
+
+use serde::{Deserialize, Serialize};
+
+use super::id::Name;
+use super::value::Text;
+
+/// What one workflow decided about one event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The workflow.
+    pub workflow: Name,
+    /// What it decided.
+    pub code: Code,
+    /// The failing clause with its operands, or the error: at most `limits::VERDICT_BYTES`.
+    pub detail: Option<Text>,
+}
+
+/// What was decided. Append only: the position of a variant is its form on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Code {
+    /// A run started.
+    Fired,
+    /// A run was made and waits for its turn (`mode: queued` or `max`).
+    Queued,
+    /// A trigger's `where` was false.
+    Where,
+    /// The workflow's `if` was false.
+    If,
+    /// `mode: single`, and a run of the same key is alive.
+    Busy,
+    /// A cause of the event is this workflow itself.
+    Own,
+    /// An expression failed.
+    Error,
+    /// A running workflow took it: a wait passed.
+    Woke,
+    /// A running workflow took it: the run ended by `exit`.
+    Exited,
+    /// A running escalation took it: resolved.
+    Resolved,
+}
+
+impl Code {
+    /// The word shown to people and machines.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fired => "fired",
+            Self::Queued => "queued",
+            Self::Where => "where",
+            Self::If => "if",
+            Self::Busy => "busy",
+            Self::Own => "own",
+            Self::Error => "error",
+            Self::Woke => "woke",
+            Self::Exited => "exited",
+            Self::Resolved => "resolved",
+        }
+    }
+}

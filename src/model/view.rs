@@ -1,0 +1,104 @@
+//! [`View`]: everything a decision may read. It shows the state with all earlier decisions applied,
+//! durable or not.
+
+use std::sync::Arc;
+
+use super::address::Address;
+use super::event::{Pattern, StoredEvent};
+use super::id::{BundleId, Digest, EventNo, InboxNo, Name, RunNo};
+use super::record::Record;
+use super::run::{ArmSubject, Run};
+use super::time::Instant;
+use super::value::{Text, Value};
+
+/// Why a read failed. The decision that asked is dropped whole.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store failed: the daemon stops with exit code 74.
+    #[error("state could not be read: {0}")]
+    Store(Text),
+    /// A row could not be decoded.
+    #[error("state is damaged: {0}")]
+    Corrupt(Text),
+}
+
+/// What decisions read. One method per question; each is answered from an index or one row.
+pub trait View {
+    /// The run with this number.
+    ///
+    /// # Errors
+    /// As for every method here: [`ReadError`].
+    fn run(&self, no: RunNo) -> Result<Option<Arc<Run>>, ReadError>;
+    /// The event with this number.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn event(&self, no: EventNo) -> Result<Option<Arc<StoredEvent>>, ReadError>;
+    /// The event known under a (source, id), with its fingerprint.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn identity(&self, identity: Digest) -> Result<Option<(EventNo, Digest)>, ReadError>;
+    /// A record.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn record(&self, address: &Address) -> Result<Option<Arc<Record>>, ReadError>;
+    /// Records of a kind in order of id, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn records(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, ReadError>;
+    /// Records of a kind whose indexed field equals `value`, in order of id, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn records_where(
+        &self,
+        kind: &str,
+        index: &str,
+        value: &Value,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, ReadError>;
+    /// Whether a bundle's sources are stored.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn has_bundle(&self, id: BundleId) -> Result<bool, ReadError>;
+    /// The declared indexes at the last [`super::Write::Indexes`].
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn indexes(&self) -> Result<Vec<(Name, Vec<Name>)>, ReadError>;
+    /// Runs with an arm of this pattern and subject, in order, after `after`, at most `limit`.
+    /// May contain a few that do not: the arm in the run's row decides.
+    fn waiters(
+        &self,
+        pattern: &Pattern,
+        subject: &ArmSubject,
+        after: RunNo,
+        limit: usize,
+    ) -> Vec<RunNo>;
+    /// Living runs that count for `mode` and `max` of a workflow, oldest first; with a key, only
+    /// those of that key. At most `limit`.
+    fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
+    /// Living children of a run.
+    fn children(&self, run: RunNo) -> Vec<RunNo>;
+    /// Events with this subject (or with none) after `after`, oldest first, at most `limit`.
+    fn events_about(&self, subject: Option<&str>, after: EventNo, limit: usize) -> Vec<EventNo>;
+    /// Whether a lane has room for one more attempt.
+    fn credit(&self, lane: &str) -> bool;
+    /// The number the next event gets.
+    fn next_event(&self) -> EventNo;
+    /// The number the next run gets.
+    fn next_run(&self) -> RunNo;
+    /// The number the next inbox item gets.
+    fn next_inbox(&self) -> InboxNo;
+    /// The latest engine time written.
+    fn clock(&self) -> Instant;
+}
