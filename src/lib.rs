@@ -3,6 +3,7 @@
 //! Data flows one way: trigger → event → engine → commit → command → action → outcome → engine.
 
 pub mod daemon;
+pub mod engine;
 pub mod model;
 pub mod pump;
 pub mod rules;
