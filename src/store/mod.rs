@@ -2,5 +2,9 @@
 //! knows what the bytes mean. No type of a particular store leaks through [`Store`].
 
 mod contract;
+mod faulty;
+mod memory;
 
-pub use contract::{Batch, Lead, Op, Space, Store, StoreError};
+pub use contract::{Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError};
+pub use faulty::{Fault, Faulty, When};
+pub use memory::MemoryStore;
