@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::model::ReadError;
 
-/// Bytes of a key: a subject or record id of `limits::SUBJECT_BYTES`, each byte of which may be
-/// escaped into two, with room for tags and numbers around it.
-pub const MAX_KEY: usize = 4 * 1024;
+/// Bytes of a key: a record id of `limits::SUBJECT_BYTES` with room for tags, names and numbers
+/// around it. More would not do elsewhere: 256 keys on an inner page of sled must stay inside its
+/// log, and PostgreSQL indexes no more than 2,704 bytes.
+pub const MAX_KEY: usize = 1_536;
 
 /// Bytes of a value: four times a whole batch of `limits::BATCH_BYTES`, so that only a mistake of
 /// ours reaches it.
@@ -32,6 +33,10 @@ pub trait Store: Send + Sync {
     /// Applies a batch whole and makes it durable before it returns. A batch whose number is not
     /// above the last one is already there: nothing happens and that is a success. Another epoch
     /// than the current one is [`StoreError::Fenced`], whatever the number.
+    ///
+    /// After [`StoreError::Fenced`] and [`StoreError::Refused`] nothing has happened. After any
+    /// other error the batch may be there or not, and a store on a disk refuses everything until
+    /// it is opened again: after a failed sync the page cache looks fine while the disk is not.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;
@@ -144,8 +149,8 @@ pub enum StoreError {
     /// Whether a commit happened cannot be known; this process must stop.
     #[error("the outcome of a commit is not known: {0}")]
     Unknown(String),
-    /// The batch itself is wrong; nothing of it was applied.
-    #[error("the store cannot take this batch: {0}")]
+    /// What was asked cannot be done, whoever asks and however often; nothing was done.
+    #[error("the store refuses: {0}")]
     Refused(String),
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]

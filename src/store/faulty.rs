@@ -256,7 +256,12 @@ impl<S: Store> Store for Faulty<S> {
     }
 
     fn space(&self) -> Result<Space, StoreError> {
-        self.run(false, |_, _| self.inner.space())
+        self.run(false, |state, _| {
+            let rows = state.rows.iter();
+            let tail = rows.map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+            let space = self.inner.space()?;
+            Ok(Space { used: space.used.saturating_add(tail.sum::<usize>() as u64), ..space })
+        })
     }
 }
 
