@@ -4,9 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::{Cause, Class, Map, Text, Value, limits};
-use crate::rules::{
-    EmailBody, EmailStep, UrlPart, WebhookBody, WebhookStep, WebhookTarget,
-};
+use crate::rules::{EmailBody, EmailStep, UrlPart, WebhookBody, WebhookStep, WebhookTarget};
 use crate::script::{Host, Shape};
 
 use super::advance::Cursor;
@@ -16,18 +14,15 @@ use super::start::Fault;
 use super::steps::eval;
 
 /// What may stand in a URL as it is: the unreserved characters of RFC 3986 §2.3.
-const UNRESERVED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The fields of a mail: `to cc bcc from reply_to template subject text args locale headers purpose`.
-pub(super) fn email(
-    stage: &Stage<'_>,
-    cursor: &Cursor,
-    email: &EmailStep,
-) -> Result<Value, Fault> {
+pub(super) fn email(stage: &Stage<'_>, cursor: &Cursor, email: &EmailStep) -> Result<Value, Fault> {
     let mut map = Map::new();
     let mut count = 0;
-    for (field, shape) in [("to", Some(&email.to)), ("cc", email.cc.as_ref()), ("bcc", email.bcc.as_ref())] {
+    for (field, shape) in
+        [("to", Some(&email.to)), ("cc", email.cc.as_ref()), ("bcc", email.bcc.as_ref())]
+    {
         if let Some(shape) = shape {
             let list = recipients(stage, &eval(stage, cursor, shape)?, field)?;
             count += list.len();
@@ -46,7 +41,9 @@ pub(super) fn email(
         if let Some(shape) = shape {
             let mut list = recipients(stage, &eval(stage, cursor, shape)?, field)?;
             if list.len() != 1 {
-                return Err(Cause::new("recipient", format!("`{field}` must be one address")).into());
+                return Err(
+                    Cause::new("recipient", format!("`{field}` must be one address")).into()
+                );
             }
             map.insert(field.into(), list.remove(0));
         }
@@ -108,8 +105,7 @@ fn recipients(stage: &Stage<'_>, value: &Value, field: &str) -> Result<Vec<Value
                         Ok(vec![Value::Text(address.clone())])
                     }
                     _ => {
-                        let message =
-                            format!("there is no record `person/{id}` with an `email`");
+                        let message = format!("there is no record `person/{id}` with an `email`");
                         Err(Cause::new("recipient", message).into())
                     }
                 }
@@ -193,11 +189,7 @@ pub(super) fn webhook(
     Ok((lane, Value::Map(map)))
 }
 
-fn texts(
-    stage: &Stage<'_>,
-    cursor: &Cursor,
-    fields: &[(Text, Shape)],
-) -> Result<Value, Fault> {
+fn texts(stage: &Stage<'_>, cursor: &Cursor, fields: &[(Text, Shape)]) -> Result<Value, Fault> {
     let mut map = Map::new();
     for (name, shape) in fields {
         map.insert(name.clone(), text_of(&eval(stage, cursor, shape)?, name)?);

@@ -107,7 +107,8 @@ fn returned(
     };
     if status != Status::Done {
         let code = if status == Status::Failed { cause.code } else { "cancelled".into() };
-        let message = format!("run {child}, which it called, {}: {}", status.as_str(), cause.message);
+        let message =
+            format!("run {child}, which it called, {}: {}", status.as_str(), cause.message);
         return fail_step_and_go_on(stage, run, step, Cause::new(code, message));
     }
     if let Err(cause) = keep(&mut run, step, result) {

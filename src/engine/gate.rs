@@ -1,8 +1,6 @@
 //! The gate that every mail passes, again at each attempt: its purpose decides for each recipient.
 
-use crate::model::{
-    ActionKind, Cause, Effect, Instant, Map, Run, Text, Value,
-};
+use crate::model::{ActionKind, Cause, Effect, Instant, Map, Run, Text, Value};
 use crate::rules::Purpose;
 use crate::script::{EvalError, Scope, Test};
 
@@ -29,9 +27,10 @@ pub(super) fn pass(stage: &Stage<'_>, effect: &Effect) -> Result<Gate, Fault> {
         return Ok(Gate::Open(effect.params.clone()));
     };
     let name = fields.get("purpose").and_then(Value::as_text).unwrap_or_default();
-    let purpose = stage.rules.purposes.get(name).ok_or_else(|| {
-        Cause::new("purpose", format!("there is no purpose `{name}` any more"))
-    })?;
+    let purpose =
+        stage.rules.purposes.get(name).ok_or_else(|| {
+            Cause::new("purpose", format!("there is no purpose `{name}` any more"))
+        })?;
     if is_expired(stage, purpose, effect.armed)? {
         return Ok(Gate::Shut("expired".into()));
     }

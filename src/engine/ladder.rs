@@ -119,11 +119,7 @@ fn acknowledged_until(
 }
 
 /// A level's time has come: its mails go out.
-pub(super) fn level_due(
-    stage: &mut Stage<'_>,
-    mut run: Run,
-    step: &Step,
-) -> Result<(), ReadError> {
+pub(super) fn level_due(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Result<(), ReadError> {
     if let Some(ladder) = &mut run.ladder {
         ladder.level += 1;
         ladder.acknowledged = None;
@@ -145,11 +141,7 @@ pub(super) fn summit(stage: &mut Stage<'_>, cursor: &mut Cursor) -> Flow {
 }
 
 /// Somebody acknowledged an escalation taken from the stage.
-pub(super) fn acknowledge(
-    stage: &mut Stage<'_>,
-    mut run: Run,
-    by: &Text,
-) -> Result<(), ReadError> {
+pub(super) fn acknowledge(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> Result<(), ReadError> {
     let Some(ladder) = &mut run.ladder else {
         stage.put_unchanged(run);
         return Ok(());
@@ -159,19 +151,18 @@ pub(super) fn acknowledge(
     trace(stage, &mut run, Trace::Acknowledged(by.clone()));
     if let Wait::Until(_) = run.wait {
         let policy = locate(stage, &run).and_then(|(_, workflow)| {
-            let levels_left = workflow.steps.get(run.pc as usize).is_some_and(|step| {
-                matches!(step.action, crate::rules::Action::Level { .. })
-            });
+            let levels_left = workflow
+                .steps
+                .get(run.pc as usize)
+                .is_some_and(|step| matches!(step.action, crate::rules::Action::Level { .. }));
             levels_left.then(|| workflow.ladder.clone()).flatten()
         });
         // A calendar that is gone holds the ladder: somebody is on it.
         let until = acknowledged_until(stage, &run, policy.as_ref()).ok().flatten();
         run.wait = Wait::Until(until.unwrap_or(Instant::MAX));
     }
-    let data = Value::from([
-        ("by", Value::Text(by.clone())),
-        ("level", Value::Int(i64::from(level))),
-    ]);
+    let data =
+        Value::from([("by", Value::Text(by.clone())), ("level", Value::Int(i64::from(level)))]);
     alert::raise(stage, &run, "escalation.acknowledged", data);
     stage.put(run);
     Ok(())

@@ -58,10 +58,8 @@ pub(super) fn step(
     }
     let weight = Value::Map(fields.clone()).weight();
     if weight > limits::RECORD_BYTES {
-        let message = format!(
-            "`{address}` would have {weight} bytes; at most {}",
-            limits::RECORD_BYTES
-        );
+        let message =
+            format!("`{address}` would have {weight} bytes; at most {}", limits::RECORD_BYTES);
         return Err(Cause::new("too_large", message).into());
     }
     let record = Record {
@@ -155,9 +153,11 @@ pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
     if declared == known {
         return Ok(());
     }
-    for kind in declared.iter().chain(&known).filter(|entry| {
-        !(declared.contains(entry) && known.contains(entry))
-    }) {
+    for kind in declared
+        .iter()
+        .chain(&known)
+        .filter(|entry| !(declared.contains(entry) && known.contains(entry)))
+    {
         stage.push(Task::Reindex { kind: kind.0.clone(), after: None });
     }
     stage.write(Write::Indexes(declared));

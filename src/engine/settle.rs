@@ -112,9 +112,8 @@ fn holds_uncertain(stage: &Stage<'_>, run: &Run, step: &Step) -> bool {
 /// The daemon started and this run has an attempt without an outcome: it was stopped in between.
 pub(super) fn recover(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
     let Some(run) = stage.take(no)? else { return Ok(()) };
-    let started = run
-        .effect()
-        .is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }));
+    let started =
+        run.effect().is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }));
     if run.status != Status::Active || !started {
         stage.put_unchanged(run);
         return Ok(());

@@ -162,7 +162,8 @@ impl<'a> Stage<'a> {
 
     /// Gives a run back. One that is not changed costs a write all the same.
     pub(super) fn put(&mut self, run: Run) {
-        self.runs.entry(run.no).or_insert(Staged { old: None, new: None }).new = Some(run);
+        let staged = self.runs.entry(run.no).or_insert(Staged { old: None, new: None });
+        staged.new = Some(run);
     }
 
     /// Gives a run back that nobody changed.

@@ -172,11 +172,7 @@ fn triggers(
 }
 
 /// The workflow's variables, in order, each seeing the earlier.
-fn start_vars(
-    stage: &Stage<'_>,
-    workflow: &Workflow,
-    scope: &mut Scope,
-) -> Result<Map, EvalError> {
+fn start_vars(stage: &Stage<'_>, workflow: &Workflow, scope: &mut Scope) -> Result<Map, EvalError> {
     let mut vars = Map::new();
     scope.set("vars", &Value::Map(Map::new()));
     for (name, shape) in &workflow.vars {

@@ -24,21 +24,26 @@ pub(super) fn perform(
             let params = fields::email(stage, cursor, email)?;
             let class = fields::mail_class(stage, email);
             let lane = Text::from(effects::MAIL_LANE);
-            effects::arm(stage, cursor, step, effects::Order {
-                action: ActionKind::Email,
-                lane,
-                class,
-                params,
-            })
+            effects::arm(
+                stage,
+                cursor,
+                step,
+                effects::Order { action: ActionKind::Email, lane, class, params },
+            )
         }
         Action::Webhook(webhook) => {
             let (lane, params) = fields::webhook(stage, cursor, webhook)?;
-            effects::arm(stage, cursor, step, effects::Order {
-                action: ActionKind::Webhook,
-                lane,
-                class: crate::model::Class::Normal,
-                params,
-            })
+            effects::arm(
+                stage,
+                cursor,
+                step,
+                effects::Order {
+                    action: ActionKind::Webhook,
+                    lane,
+                    class: crate::model::Class::Normal,
+                    params,
+                },
+            )
         }
         Action::Escalate(escalate) => ladder::raise(stage, cursor, step, escalate),
         Action::Call { workflow, args, wait } => {
@@ -56,7 +61,9 @@ pub(super) fn perform(
             cursor.run.wait = Wait::Until(at);
             Ok(Flow::Wait)
         }
-        Action::WaitFor { filter, timeout, .. } => waits::arm(stage, cursor, step, (filter, timeout)),
+        Action::WaitFor { filter, timeout, .. } => {
+            waits::arm(stage, cursor, step, (filter, timeout))
+        }
         Action::Emit { kind, subject, data } => emit(stage, cursor, (kind, subject.as_ref(), data)),
         Action::Vars(vars) => {
             for (name, shape) in vars {
@@ -92,11 +99,7 @@ pub(super) fn perform(
 }
 
 /// The value of a field in the scope of the step.
-pub(super) fn eval(
-    stage: &Stage<'_>,
-    cursor: &Cursor,
-    shape: &Shape,
-) -> Result<Value, Fault> {
+pub(super) fn eval(stage: &Stage<'_>, cursor: &Cursor, shape: &Shape) -> Result<Value, Fault> {
     Ok(shape.eval(&cursor.scope, &Reads(stage))?)
 }
 

@@ -221,20 +221,14 @@ impl<T> Pump<T> {
         &self.state
     }
 
-    fn decide(
-        &mut self,
-        wall: Instant,
-        input: Input,
-        token: Option<T>,
-    ) -> Result<(), ReadError> {
+    fn decide(&mut self, wall: Instant, input: Input, token: Option<T>) -> Result<(), ReadError> {
         self.inputs += 1;
         let now = self.state.tick(wall);
         let shelf = self.library.over(&self.state);
         let world = World { rules: &self.rules, bundles: &shelf, view: &self.state, now };
         let kept = input.clone();
         // A decision only reads: a panic in it leaves nothing half done.
-        let decided =
-            std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));
         let decision = match decided {
             Ok(Ok(decision)) => decision,
             Ok(Err(ReadError::Corrupt(why))) => {

@@ -97,11 +97,7 @@ pub struct Story {
 const SCAN: u64 = 5_000;
 
 /// Answers a question from the state.
-pub(super) fn answer(
-    state: &State,
-    library: &Library,
-    query: &Query,
-) -> Result<Answer, ReadError> {
+pub(super) fn answer(state: &State, library: &Library, query: &Query) -> Result<Answer, ReadError> {
     match query {
         Query::Runs { status, workflow, before, limit } => {
             let before = before.unwrap_or(state.next_run());
@@ -217,7 +213,9 @@ fn story(state: &State, library: &Library, id: RunId) -> Result<Option<Box<Story
         .and_then(|bundle| bundle.workflow(&run.workflow))
         .map(|workflow| {
             let steps = workflow.steps.iter();
-            steps.map(|step| (step.path.clone(), step.action.key().into(), step.id.clone())).collect()
+            steps
+                .map(|step| (step.path.clone(), step.action.key().into(), step.id.clone()))
+                .collect()
         })
         .unwrap_or_default();
     let event = state.event(run.event)?;

@@ -9,4 +9,6 @@ pub use calendar::{
     zone,
 };
 pub use diagnostic::{Diagnostic, Label, Severity, SourceFile};
+mod stub;
 pub use program::*;
+pub use stub::*;
