@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: trigger → event → engine → commit → command → action → outcome → engine.
 
+pub mod actions;
 pub mod daemon;
 pub mod engine;
 pub mod model;
