@@ -2,9 +2,12 @@
 //!
 //! Data flows one way: trigger → event → engine → commit → command → action → outcome → engine.
 
+pub mod api;
+pub mod cli;
 pub mod daemon;
 pub mod model;
 pub mod pump;
 pub mod rules;
 pub mod script;
 pub mod store;
+pub mod triggers;
