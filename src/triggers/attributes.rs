@@ -11,8 +11,7 @@ use super::payload::{self, Payload};
 use crate::model::{Draft, Instant, Map, Text, Value, limits};
 
 /// First parts of the types that only the daemon makes: from outside they would be lies.
-const RESERVED: [&str; 7] =
-    ["message", "escalation", "approval", "sla", "run", "effect", "record"];
+const RESERVED: [&str; 7] = ["message", "escalation", "approval", "sla", "run", "effect", "record"];
 
 /// Problems told about one event; more of them help nobody.
 const PROBLEMS: usize = 8;
@@ -90,9 +89,11 @@ impl Attributes {
         if !self.specversion {
             self.wrong("`specversion` is missing: it must be `1.0`");
         }
-        for (name, missing) in
-            [("id", self.id.is_none()), ("source", self.source.is_none()), ("type", self.kind.is_none())]
-        {
+        for (name, missing) in [
+            ("id", self.id.is_none()),
+            ("source", self.source.is_none()),
+            ("type", self.kind.is_none()),
+        ] {
             // A value that was there and wrong has been told already.
             if missing && !self.problems.iter().any(|told| told.starts_with(&format!("`{name}`"))) {
                 self.wrong(format_args!("`{name}` is missing"));
@@ -142,7 +143,9 @@ impl Attributes {
     fn check_type(&mut self, kind: &str) {
         let sound = kind.split('.').all(|part| {
             !part.is_empty()
-                && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
         });
         if !sound {
             self.wrong(format_args!(
@@ -180,7 +183,9 @@ impl Attributes {
     }
 
     fn set_extension(&mut self, name: &str, value: Value) {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
+        if name.is_empty()
+            || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        {
             return self.wrong(format_args!(
                 "`{name}` cannot be an attribute: their names are lower-case letters and digits"
             ));

@@ -205,8 +205,7 @@ impl<'de> Visitor<'de> for EnvelopeSeed {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
-        let mut envelope =
-            Envelope { attributes: Attributes::default(), data: None, base64: None };
+        let mut envelope = Envelope { attributes: Attributes::default(), data: None, base64: None };
         while let Some(name) = members.next_key_seed(TextSeed)? {
             let value = members.next_value_seed(ValueSeed::top())?;
             let slot = match &*name {

@@ -28,9 +28,10 @@ pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     let text = utf8(what, bytes)?;
     let mut reader = serde_json::Deserializer::from_str(text);
     let value = seed.deserialize(&mut reader);
-    value
-        .and_then(|value| reader.end().map(|()| value))
-        .map_err(|error| EventError::Invalid(format!("{what} is not valid JSON: {error}")))
+    value.and_then(|value| reader.end().map(|()| value)).map_err(|error| {
+        let wrong = if error.is_data() { "cannot be read" } else { "is not valid JSON" };
+        EventError::Invalid(format!("{what} {wrong}: {error}"))
+    })
 }
 
 /// `bytes` as text, without a byte order mark.
@@ -184,7 +185,7 @@ mod tests {
     fn messages_name_the_place() {
         assert_eq!(
             error(b"{\n  \"a\": 1,\n  \"a\": 2 }"),
-            "the body is not valid JSON: the key `a` appears twice at line 3 column 5"
+            "the body cannot be read: the key `a` appears twice at line 3 column 5"
         );
         assert_eq!(
             error(b"{\n \"a\": \xff\"}"),
