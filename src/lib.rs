@@ -3,6 +3,8 @@
 //! Data flows one way: trigger → event → engine → commit → command → action → outcome → engine.
 
 pub mod actions;
+pub mod api;
+pub mod cli;
 pub mod daemon;
 pub mod engine;
 pub mod model;
@@ -10,3 +12,4 @@ pub mod pump;
 pub mod rules;
 pub mod script;
 pub mod store;
+pub mod triggers;

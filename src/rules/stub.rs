@@ -21,6 +21,7 @@ pub struct Bundle {
     pub name: Name,
     pub main: Arc<Workflow>,
     pub source: Src,
+    pub templates: super::Templates,
 }
 pub struct Src;
 impl Src {
