@@ -51,7 +51,7 @@ fn lead(daemon: &Daemon) {
 #[test]
 fn a_mail_refused_for_now_is_sent_again_as_the_same_mail() {
     let script = vec![Turn::AtRcpt(451), Turn::AfterData(451)];
-    let smtp = login(Tls::Upgrade, "PLAIN LOGIN", script);
+    let smtp = login(Tls::StartTls, "PLAIN LOGIN", script);
     let mut daemon = mailing(&smtp, "starttls", GREET);
     lead(&daemon);
     runs::story(&daemon, "greet", "done");
@@ -101,7 +101,7 @@ fn a_mail_refused_for_good_fails_its_run() {
 
 #[test]
 fn a_mail_whose_answer_was_lost_is_repeated_under_the_same_key() {
-    let smtp = login(Tls::Upgrade, "PLAIN", vec![Turn::TakenUnanswered]);
+    let smtp = login(Tls::StartTls, "PLAIN", vec![Turn::TakenUnanswered]);
     let daemon = mailing(&smtp, "starttls", GREET);
     lead(&daemon);
     runs::story(&daemon, "greet", "done");
@@ -113,10 +113,10 @@ fn a_mail_whose_answer_was_lost_is_repeated_under_the_same_key() {
 
 #[test]
 fn a_relay_that_nobody_vouches_for_gets_nothing() {
-    let smtp = login(Tls::Upgrade, "PLAIN", Vec::new());
+    let smtp = login(Tls::StartTls, "PLAIN", Vec::new());
     let daemon = mailing(&smtp, "starttls", GREET);
     drop(daemon);
-    let other = login(Tls::Upgrade, "PLAIN", Vec::new());
+    let other = login(Tls::StartTls, "PLAIN", Vec::new());
     let config = format!(
         "smtp:\n  host: localhost\n  port: {}\n  ca: ca.pem\n  username: bot\n  password: \
          smtp_password\n  from: ops@example.com\n",

@@ -39,7 +39,7 @@ fn transport(smtp: &Smtp, mechanism: Option<Mechanism>) -> Transport {
     };
     let tls = match smtp.tls() {
         Tls::None => ClientTls::None,
-        Tls::Upgrade => ClientTls::Required(parameters()),
+        Tls::StartTls => ClientTls::Required(parameters()),
         Tls::Implicit => ClientTls::Wrapper(parameters()),
     };
     let mut builder =
@@ -60,7 +60,7 @@ async fn send(transport: &Transport) -> Result<(), Option<u16>> {
 async fn smtp_encrypts_authenticates_and_answers_as_scripted() {
     let login = Some(("bot", "s3cret"));
     for (tls, mechanisms, mechanism) in [
-        (Tls::Upgrade, "PLAIN", Mechanism::Plain),
+        (Tls::StartTls, "PLAIN", Mechanism::Plain),
         (Tls::Implicit, "LOGIN", Mechanism::Login),
         (Tls::None, "PLAIN LOGIN", Mechanism::Plain),
     ] {
@@ -90,7 +90,7 @@ async fn smtp_encrypts_authenticates_and_answers_as_scripted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn smtp_refuses_what_is_not_encrypted_or_not_authenticated() {
     let login = Some(("bot", "other"));
-    let smtp = Smtp::start(Options { tls: Tls::Upgrade, login, ..Options::default() });
+    let smtp = Smtp::start(Options { tls: Tls::StartTls, login, ..Options::default() });
     assert_eq!(send(&transport(&smtp, None)).await, Err(Some(530)));
     assert_eq!(send(&transport(&smtp, Some(Mechanism::Plain))).await, Err(Some(535)));
     let plain = Transport::builder_dangerous("localhost").port(smtp.address().port()).build();

@@ -17,11 +17,12 @@ use super::thread::Server;
 
 /// When the conversation is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "the command is called so")]
 pub(crate) enum Tls {
     /// Never.
     None,
     /// After `STARTTLS`, and no mail before it.
-    Upgrade,
+    StartTls,
     /// From the first byte.
     Implicit,
 }
@@ -197,7 +198,7 @@ async fn converse(rules: &Rules, stream: Box<dyn Io>) -> io::Result<()> {
         match word.as_str() {
             "EHLO" => session.greet().await?,
             "HELO" => session.say("250 rig.test").await?,
-            "STARTTLS" if rules.tls == Tls::Upgrade && !session.encrypted => {
+            "STARTTLS" if rules.tls == Tls::StartTls && !session.encrypted => {
                 session.say("220 go ahead").await?;
                 session.encrypt().await?;
             }
@@ -209,7 +210,7 @@ async fn converse(rules: &Rules, stream: Box<dyn Io>) -> io::Result<()> {
             }
             "QUIT" => return session.say("221 bye").await,
             "MAIL" => {
-                if rules.tls == Tls::Upgrade && !session.encrypted {
+                if rules.tls == Tls::StartTls && !session.encrypted {
                     session.say("530 5.7.0 must issue a STARTTLS command first").await?;
                     continue;
                 }
@@ -268,7 +269,7 @@ impl Session<'_> {
 
     async fn greet(&mut self) -> io::Result<()> {
         let mut lines = vec!["rig.test".to_owned(), "8BITMIME".to_owned(), "SMTPUTF8".to_owned()];
-        if self.rules.tls == Tls::Upgrade && !self.encrypted {
+        if self.rules.tls == Tls::StartTls && !self.encrypted {
             lines.push("STARTTLS".to_owned());
         }
         if self.encrypted || self.rules.tls == Tls::None {
