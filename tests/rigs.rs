@@ -1,4 +1,6 @@
 //! The rigs themselves, against plain clients: what an end-to-end test sees is what happened.
+#![allow(clippy::unwrap_used, reason = "a test's own tools may end the test")]
+#![allow(clippy::disallowed_methods, reason = "a real process is watched in real time")]
 
 mod support;
 

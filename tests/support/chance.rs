@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and good enough to pick moments.
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, and good enough to pick moments.
 pub(crate) struct Chance(u64);
 
 impl Chance {

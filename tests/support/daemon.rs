@@ -10,9 +10,9 @@ use super::http::{self, Answer};
 use super::wait_for;
 
 /// How long a start may take on a busy machine.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// How long a stop may take, which lets what is under way end.
-const STOP: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_mins(1);
 /// Lines of the log shown when a test fails.
 const LOG_LINES: usize = 80;
 

@@ -17,6 +17,7 @@ pub(crate) mod mail;
 pub(crate) mod pki;
 pub(crate) mod python;
 pub(crate) mod receiver;
+pub(crate) mod runs;
 pub(crate) mod smtp;
 pub(crate) mod thread;
 

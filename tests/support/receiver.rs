@@ -214,10 +214,10 @@ async fn respond(
     shared: Arc<Shared>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, HangUp> {
-    let (head, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     // A body that breaks off was never heard: the client knows that it was not answered.
     let body = body.collect().await.map_err(|_| HangUp)?.to_bytes();
-    let reply = keep(&shared, &head, body);
+    let reply = keep(&shared, &parts, body);
     tokio::time::sleep(reply.delay).await;
     let Some(status) = reply.status else {
         return Err(HangUp);
@@ -229,14 +229,14 @@ async fn respond(
     Ok(response.body(Full::new(Bytes::from(reply.body))).expect("a script has valid headers"))
 }
 
-fn keep(shared: &Shared, head: &hyper::http::request::Parts, body: Bytes) -> Reply {
-    let headers = head.headers.iter().map(|(name, value)| {
+fn keep(shared: &Shared, parts: &hyper::http::request::Parts, body: Bytes) -> Reply {
+    let headers = parts.headers.iter().map(|(name, value)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     });
     let mut heard = Heard {
         at: shared.began.elapsed(),
-        method: head.method.to_string(),
-        path: head.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        method: parts.method.to_string(),
+        path: parts.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         headers: headers.collect(),
         body,
         earlier: 0,

@@ -17,6 +17,7 @@ use super::thread::Server;
 
 /// When the conversation is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::enum_variant_names, reason = "the command is called so")]
 pub(crate) enum Tls {
     /// Never.
     None,
@@ -247,7 +248,7 @@ async fn converse(rules: &Rules, stream: Box<dyn Io>) -> io::Result<()> {
                     match turn {
                         Turn::TakenUnanswered => return Ok(()),
                         Turn::AfterData(code) => {
-                            session.say(&format!("{code} as scripted")).await?
+                            session.say(&format!("{code} as scripted")).await?;
                         }
                         _ => session.say("250 2.0.0 taken").await?,
                     }

@@ -1,8 +1,8 @@
 //! What the documents say about the repository is true, and nothing says where it was written.
 
-use crate::tree::{Finding, Tree};
+use crate::tree::{Finding, Tree, is};
 
-/// Documents whose paths are checked.
+/// Documents that must be there; the paths in every `.md` file are checked.
 const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"];
 /// What a path in a document begins with; `src/` may be left out before a room.
 const TOPS: [&str; 21] = [
@@ -33,16 +33,19 @@ const MACHINES: [(&str, &str); 3] = [("/wo", "rk/"), ("/ro", "ot/"), ("/ho", "me
 /// Where the locked crates come from.
 const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
-/// Paths in the documents that do not exist. A missing document is a finding.
+/// Paths in the documents that do not exist, relative to the repository, to `src/` or to the document.
+/// A missing document is a finding.
 pub(crate) fn paths(tree: &Tree) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for document in DOCUMENTS {
-        let Some((_, text)) = tree.files().iter().find(|(path, _)| path == document) else {
-            findings.push(Finding::new(document, 1, "is missing"));
-            continue;
-        };
+    let mut findings: Vec<Finding> = DOCUMENTS
+        .iter()
+        .filter(|document| !tree.has(document))
+        .map(|document| Finding::new(document, 1, "is missing"))
+        .collect();
+    for (document, text) in tree.files().iter().filter(|(path, _)| is(path, "md")) {
+        let folder = document.rsplit_once('/').map_or("", |(folder, _)| folder);
         for (line, path) in mentioned(text) {
-            if !tree.has(&path) && !tree.has(&format!("src/{path}")) {
+            let places = [path.clone(), format!("src/{path}"), format!("{folder}/{path}")];
+            if !places.iter().any(|place| tree.has(place)) {
                 findings.push(Finding::new(document, line, format!("`{path}` does not exist")));
             }
         }

@@ -85,10 +85,7 @@ impl Tree {
         let mut files = Vec::new();
         walk(&root, &root, &mut files);
         files.sort();
-        let rust = |list: &[(String, String)]| -> Vec<(String, String)> {
-            list.iter().filter(|(path, _)| path.ends_with(".rs")).cloned().collect()
-        };
-        let sources = rust(&files);
+        let sources: Vec<_> = files.iter().filter(|(path, _)| is(path, "rs")).collect();
         let test_files: HashSet<String> = sources
             .iter()
             .flat_map(|(path, text)| test_modules(path, &lexer::blank_literals(text)))
@@ -112,6 +109,11 @@ impl Tree {
     pub(crate) fn has(&self, path: &str) -> bool {
         self.root.join(path).exists()
     }
+}
+
+/// Whether a path's extension is this one.
+pub(crate) fn is(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|known| known == extension)
 }
 
 /// The files that `#[cfg(test)] mod name;` in `path` may mean.
