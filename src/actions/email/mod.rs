@@ -125,8 +125,8 @@ async fn send(
     let envelope = message::envelope(content).map_err(Outcome::Failed)?;
     let bytes = message::bytes(content, Reader::Recipients).map_err(Outcome::Failed)?;
     let limit = match command.timeout {
-        Span::ZERO => MAIL_TIMEOUT,
-        timeout => timeout.to_std(),
+        None => MAIL_TIMEOUT,
+        Some(timeout) => timeout.to_std(),
     };
     let progress = Progress::default();
     match tokio::time::timeout(limit, relay.send(secrets, &envelope, &bytes, &progress)).await {

@@ -100,8 +100,8 @@ impl Webhooks {
                 Err(outcome) => return outcome,
             };
         let limit = match command.timeout {
-            Span::ZERO => self.timeout,
-            timeout => timeout.to_std(),
+            None => self.timeout,
+            Some(timeout) => timeout.to_std(),
         };
         let mut time_up = pin!(tokio::time::sleep(limit));
         let answer = tokio::select! {
