@@ -34,6 +34,7 @@ pub use signature::{KeyError, sign};
 pub use webhook::{HttpRequestContent, Target};
 
 use crate::model::{ActionKind, Cause, Command, Instant, Map, Outcome};
+use crate::rules::Templates;
 
 /// What each action would send, without sending it: used by the performer and by rule tests.
 pub mod render {
@@ -51,6 +52,15 @@ pub trait TemplateSource: Send + Sync {
     /// # Errors
     /// A cause for people, with the place in the template.
     fn render(&self, name: &str, locale: Option<&str>, scope: &Map) -> Result<RenderedMail, Cause>;
+}
+
+impl TemplateSource for Templates {
+    fn render(&self, name: &str, locale: Option<&str>, scope: &Map) -> Result<RenderedMail, Cause> {
+        // The inherent method: what the rules room makes of it.
+        let rendered = Self::render(self, name, locale, scope)
+            .map_err(|fault| Cause::new("template", fault.to_string()))?;
+        Ok(RenderedMail { subject: rendered.subject, text: rendered.text, html: rendered.html })
+    }
 }
 
 /// What a template makes.
@@ -100,8 +110,8 @@ impl Performer {
         }
     }
 
-    /// Performs one attempt. Takes at most `command.timeout` (each action's own default for
-    /// [`Span::ZERO`](crate::model::Span::ZERO)) once the request is rendered.
+    /// Performs one attempt. Takes at most `command.timeout` (each action's own default without one)
+    /// once the request is rendered.
     ///
     /// Dropping the future abandons the attempt; its outcome is then uncertain.
     pub async fn perform(&self, command: &Command, templates: &dyn TemplateSource) -> Outcome {

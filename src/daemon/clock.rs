@@ -1,5 +1,8 @@
 //! The only place where time comes in.
-#![allow(clippy::disallowed_methods, reason = "this is the front door the other rooms are kept from")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is the front door the other rooms are kept from"
+)]
 
 use crate::model::{Instant, Span};
 

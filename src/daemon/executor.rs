@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::runtime;
 
-use crate::actions::{Performer, RenderedMail, TemplateSource};
-use crate::model::{Cause, Command, EffectKey, Input, Map, Outcome, RunNo, Settled};
+use crate::actions::Performer;
+use crate::model::{Cause, Command, EffectKey, Input, Outcome, RunNo, Settled};
 use crate::rules::Bundle;
 
 use super::handle::Handle;
@@ -35,7 +35,13 @@ impl Executor {
             outcome: None,
         };
         self.runtime.spawn(async move {
-            report.outcome = Some(performer.perform(&command, &Templates(bundle)).await);
+            report.outcome = Some(match bundle {
+                Some(bundle) => performer.perform(&command, &bundle.templates).await,
+                None => Outcome::Failed(Cause::new(
+                    "version",
+                    "the version of the rules this run began with can no longer be read",
+                )),
+            });
         });
     }
 }
@@ -54,29 +60,7 @@ impl Drop for Report {
         let outcome = self.outcome.take().unwrap_or_else(|| {
             Outcome::Uncertain(Cause::new("broken", "the attempt was broken off"))
         });
-        let settled =
-            Settled { run: self.run, key: self.key, attempt: self.attempt, outcome };
+        let settled = Settled { run: self.run, key: self.key, attempt: self.attempt, outcome };
         self.handle.shared().mailbox.push(Message::Input(Input::Outcome(settled), None));
-    }
-}
-
-/// The templates of a bundle.
-struct Templates(Option<Arc<Bundle>>);
-
-impl TemplateSource for Templates {
-    fn render(
-        &self,
-        name: &str,
-        locale: Option<&str>,
-        scope: &Map,
-    ) -> Result<RenderedMail, Cause> {
-        let Some(bundle) = &self.0 else {
-            return Err(Cause::new("version", "the templates of this run can no longer be read"));
-        };
-        let rendered = bundle
-            .templates
-            .render(name, locale, scope)
-            .map_err(|fault| Cause::new("template", fault.to_string()))?;
-        Ok(RenderedMail { subject: rendered.subject, text: rendered.text, html: rendered.html })
     }
 }

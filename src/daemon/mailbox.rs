@@ -104,7 +104,8 @@ impl Mailbox {
     /// Waits at most `patience` for something and takes at most `most` messages.
     pub(super) fn take(&self, most: usize, patience: Duration) -> Delivery {
         let mut post = self.open();
-        let nothing = |post: &Post| post.committed.is_none() && (most == 0 || post.messages.is_empty());
+        let nothing =
+            |post: &Post| post.committed.is_none() && (most == 0 || post.messages.is_empty());
         if nothing(&post) && !patience.is_zero() {
             let waited = self.bell.wait_timeout_while(post, patience, |post| nothing(post));
             post = waited.unwrap_or_else(PoisonError::into_inner).0;

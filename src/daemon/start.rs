@@ -102,7 +102,10 @@ async fn watch_space(store: Arc<dyn Store>, handle: Handle) {
                 let full = space.is_nearly_full();
                 let was = handle.shared().disk_full.swap(full, Ordering::Relaxed);
                 if full && !was {
-                    tracing::error!(free = space.free, "the disk is nearly full: events are refused");
+                    tracing::error!(
+                        free = space.free,
+                        "the disk is nearly full: events are refused"
+                    );
                 } else if was && !full {
                     tracing::info!(free = space.free, "there is room again: events are taken");
                 }

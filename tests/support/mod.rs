@@ -18,6 +18,7 @@ pub(crate) mod pki;
 pub(crate) mod python;
 pub(crate) mod receiver;
 pub(crate) mod runs;
+pub(crate) mod sim;
 pub(crate) mod smtp;
 pub(crate) mod thread;
 
