@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::model::{Name, Text};
 
-use super::template_files::TemplateFiles;
+use super::template_views::TemplateViews;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,7 +43,7 @@ pub(super) struct Directory {
     /// A file could not be read to its end: what is missing may be in it.
     pub incomplete: bool,
     /// Templates by folder.
-    pub templates: TemplateFiles,
+    pub templates: TemplateViews,
 }
 
 /// Purposes that exist without a document.
@@ -101,7 +101,7 @@ impl Sort {
 
 impl Directory {
     /// With these endpoints and templates.
-    pub(super) fn new(endpoints: &[Name], templates: TemplateFiles) -> Self {
+    pub(super) fn new(endpoints: &[Name], templates: TemplateViews) -> Self {
         Self { endpoints: endpoints.iter().cloned().collect(), templates, ..Self::default() }
     }
 

@@ -10,7 +10,6 @@ use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::directory::{BUILT_IN_PURPOSES, Sort};
 use super::program::{EmailBody, EmailStep};
-use super::suggest;
 use super::yaml::{Kind, Node};
 
 /// Headers that the daemon writes itself.
@@ -217,18 +216,10 @@ fn body(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<EmailBody> 
 pub(super) fn template_name(cx: &mut Cx<'_>, node: &Node) -> Option<Name> {
     let name = cx.sink.name(node, "template")?;
     let file = cx.sink.file;
-    if let Some(directory) = cx.directory
-        && directory.templates.folder(&file.name, name).is_none()
+    if let Some(view) = cx.directory.and_then(|directory| directory.templates.of(&file.name))
+        && let Some((message, help)) = view.missing(name)
     {
-        let names = directory.templates.names(&file.name);
-        let near = suggest::nearest(name, names.iter().map(|name| &**name));
-        let help = match near {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("write it into `templates/{name}.txt` beside this file"),
-        };
-        cx.sink
-            .error("unknown-template", node.head(), format!("there is no template `{name}`"))
-            .help(help);
+        cx.sink.error("unknown-template", node.head(), message).maybe_help(help);
         return None;
     }
     if let Slot::Vacant(slot) = cx.used.templates.entry(name.into()) {

@@ -37,13 +37,13 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
         .get("max")
         .and_then(|node| cx.sink.whole(node, "max", 1..=i64::from(u32::MAX)))
         .and_then(|max| u32::try_from(max).ok());
-    let condition =
-        fields.get("if").and_then(|node| cx.condition(node, "if", Place::TRIGGER, false));
     let lifetime = match fields.get("lifetime") {
         Some(node) => cx.duration(node, "lifetime", hours.as_ref()),
         None => Some(Duration::Elapsed(limits::LIFETIME)),
     };
     let vars = fields.get("vars").map(|node| vars(cx, node)).unwrap_or_default();
+    // The engine computes `vars` first, so that `if` may use all of them.
+    let condition = fields.get("if").and_then(|node| cx.condition(node, "if", Place::START, false));
     cx.declare_local(root);
     let exit = fields
         .get("exit")
