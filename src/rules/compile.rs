@@ -112,10 +112,13 @@ impl Cx<'_> {
     fn script_error(&mut self, node: &Node, from: usize, error: ScriptError) {
         let start = from + error.offset;
         let span = node.place(&self.sink.file.text, start..start + error.len.max(1));
-        let elsewhere = node
-            .scalar()
-            .and_then(|scalar| scalar.text.get(start..start + error.len))
-            .and_then(elsewhere);
+        let word = node.scalar().and_then(|scalar| scalar.text.get(start..start + error.len));
+        let elsewhere = word.and_then(elsewhere);
+        if let (Some(word), Some(directory)) = (word, self.directory)
+            && directory.lost.contains(word)
+        {
+            return;
+        }
         self.sink
             .error("expression", span, error.message)
             .maybe_help(error.help)

@@ -42,6 +42,8 @@ pub(super) struct Directory {
     endpoints: BTreeSet<Name>,
     /// A file could not be read to its end: what is missing may be in it.
     pub incomplete: bool,
+    /// Functions of plugins that did not compile: using them is not a second mistake.
+    pub lost: BTreeSet<Text>,
     /// Templates by folder.
     pub templates: TemplateViews,
 }
@@ -60,6 +62,18 @@ impl Sort {
             "record" => Self::Record,
             _ => return None,
         })
+    }
+
+    /// The kind key of its document.
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflow",
+            Self::Policy => "escalation",
+            Self::Calendar => "calendar",
+            Self::Purpose => "purpose",
+            Self::Record => "record",
+            Self::Endpoint => "endpoint",
+        }
     }
 
     /// As people call it.
@@ -92,9 +106,7 @@ impl Sort {
             Self::Endpoint => format!(
                 "name it in the configuration: `webhooks: {{ endpoints: {{ {name}: {{ url: … }} }} }}`"
             ),
-            Self::Policy => format!("declare it in a document: `escalation: {name}`"),
-            Self::Record => format!("declare it in a document: `record: {name}`"),
-            other => format!("declare it in a document: `{}: {name}`", other.word()),
+            other => format!("declare it in a document: `{}: {name}`", other.kind()),
         }
     }
 }
@@ -131,11 +143,6 @@ impl Directory {
         let built_in = BUILT_IN_PURPOSES.into_iter().filter(move |_| sort == Sort::Purpose);
         let declared = self.names.keys().filter(move |(known, _)| *known == sort);
         declared.map(|(_, name)| &**name).chain(endpoints.map(|name| &**name)).chain(built_in)
-    }
-
-    /// Where a name is declared.
-    pub(super) fn declared(&self, sort: Sort, name: &str) -> Option<&Declared> {
-        self.names.get(&(sort, Name::from(name)))
     }
 
     /// The declared indexes of a record kind; `None` if it has no document.

@@ -13,11 +13,10 @@ use super::flow::{Around, Flow, Label};
 use super::keys;
 use super::program::{Action, EmailBody, EmailStep, LadderPolicy, Mode, Workflow};
 use super::step_mail;
+use super::templates::ESCALATION_TEMPLATE;
 use super::workflow::text;
 use super::yaml::Node;
 
-/// The template of `notify` when the policy names none; one of those built into the program.
-pub const ESCALATION_TEMPLATE: &str = "adjutant-escalation";
 /// Rounds after the first: past this nobody is going to answer.
 const ROUNDS: i64 = 20;
 /// Levels of a policy, as many as anybody has superiors.

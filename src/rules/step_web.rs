@@ -129,7 +129,7 @@ fn authority_end(after: &str) -> usize {
 /// What follows `origin` in the URL, beginning with `/` unless it is empty.
 fn parts(shape: &Shape, origin: &str) -> Vec<UrlPart> {
     let mut parts = Vec::new();
-    let mut literal = |text: &str, parts: &mut Vec<UrlPart>| {
+    let literal = |text: &str, parts: &mut Vec<UrlPart>| {
         if !text.is_empty() {
             let lead = if parts.is_empty() && !text.starts_with('/') { "/" } else { "" };
             parts.push(UrlPart::Literal(format!("{lead}{text}").into()));

@@ -102,13 +102,12 @@ impl View {
     }
 
     /// The files that rendering these templates may read.
-    pub(super) fn sources<'v>(
-        &'v self,
-        names: impl Iterator<Item = &'v Name>,
-    ) -> impl Iterator<Item = &'v TemplateSource> {
-        let files: BTreeSet<Text> =
-            names.flat_map(|name| self.templates.referenced(name)).collect();
-        files.into_iter().filter_map(|file| self.sources.get(&file))
+    pub(super) fn sources<'n>(
+        &self,
+        names: impl Iterator<Item = &'n Name>,
+    ) -> Vec<&TemplateSource> {
+        let files: BTreeSet<Text> = names.flat_map(|name| self.templates.referenced(name)).collect();
+        files.into_iter().filter_map(|file| self.sources.get(&file)).collect()
     }
 }
 
@@ -169,7 +168,7 @@ mod tests {
         assert!(view.missing("b").is_none());
         assert!(view.missing("c").is_some());
         let names = [Name::from("a"), Name::from("b")];
-        let seen: Vec<_> = view.sources(names.iter()).map(|source| &*source.file).collect();
+        let seen: Vec<_> = view.sources(names.iter()).iter().map(|source| &*source.file).collect();
         assert_eq!(seen, ["rules/leads/templates/a.txt", "rules/templates/b.txt"]);
     }
 }
