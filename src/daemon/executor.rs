@@ -27,7 +27,7 @@ impl Executor {
     /// Begins an attempt.
     pub(super) fn perform(&self, command: Command, bundle: Option<Arc<Bundle>>) {
         let performer = self.performer.clone();
-        let mut report = Report {
+        let report = Report {
             handle: self.handle.clone(),
             run: command.run,
             key: command.key,
@@ -35,13 +35,14 @@ impl Executor {
             outcome: None,
         };
         self.runtime.spawn(async move {
-            report.outcome = Some(match bundle {
+            let outcome = match bundle {
                 Some(bundle) => performer.perform(&command, &bundle.templates).await,
                 None => Outcome::Failed(Cause::new(
                     "version",
                     "the version of the rules this run began with can no longer be read",
                 )),
-            });
+            };
+            report.finish(outcome);
         });
     }
 }
@@ -53,6 +54,12 @@ struct Report {
     key: EffectKey,
     attempt: u16,
     outcome: Option<Outcome>,
+}
+
+impl Report {
+    fn finish(mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
 }
 
 impl Drop for Report {

@@ -54,11 +54,6 @@ impl Cursor {
         Ok(Some(Self { run, bundle, workflow, event, scope }))
     }
 
-    /// The step the run stands at.
-    pub(super) fn step(&self) -> Option<Arc<Workflow>> {
-        self.workflow.steps.get(self.run.pc as usize).map(|_| self.workflow.clone())
-    }
-
     fn set_vars(&mut self) {
         scope::set_vars(&mut self.scope, &self.run);
     }

@@ -17,7 +17,7 @@ use super::TemplateSource;
 use super::outbox::Outbox;
 use super::secrets::Secrets;
 use super::settings::{MailSettings, SettingsError};
-use crate::model::{Cause, Command, Map, Outcome, Span, Value};
+use crate::model::{Cause, Command, Map, Outcome, Value};
 
 /// How long an attempt may take whose command names no timeout.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(60);

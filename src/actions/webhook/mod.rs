@@ -31,7 +31,7 @@ use super::outbox::Outbox;
 use super::secrets::{SecretName, Secrets, UsedSecrets};
 use super::settings::{Endpoint, SettingsError, WebhookSettings};
 use super::{signature, tls};
-use crate::model::{Cause, Command, Map, Name, Outcome, Span, Value, limits};
+use crate::model::{Cause, Command, Map, Name, Outcome, Value, limits};
 
 /// How long a connection may take: a host that is up answers in far less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
