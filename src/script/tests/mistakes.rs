@@ -20,7 +20,7 @@ fn mistakes_point_at_their_place_and_say_what_was_meant() {
             "there is no function `startsWith`",
             "did you mean `starts_with(text, part)`?",
         ),
-        ("ü_ + 1", "ü_", "unexpected `ü`", ""),
+        ("ü_ + 1", "ü_", "`ü` cannot stand in a name", "names have letters a to z, digits and `_`"),
         ("lower(event.id)", "lower", "there is no function `lower`", "did you mean `to_lower(text)`?"),
         ("frobnicate(1)", "frobnicate", "there is no function `frobnicate`", ""),
         (
