@@ -4,6 +4,7 @@
 //! the outside come in here and nowhere else.
 
 mod clock;
+mod config;
 mod executor;
 mod handle;
 mod looping;
@@ -13,6 +14,10 @@ mod start;
 mod writer;
 
 pub use clock::Clock;
+pub use config::{
+    BadConfig, CONFIG_FILE, CONFIG_VARIABLE, Config, Endpoint, HttpConfig, Limits, LogConfig,
+    LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
+};
 pub use handle::{Handle, Health, Unavailable};
 pub use looping::Fatal;
 pub use start::{Daemon, StartError};

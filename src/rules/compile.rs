@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::model::{Duration, DurationError, Instant, Map, Name, Span, Text, Value};
-use crate::script::{Condition, Expr, Names, Part, Sandbox, ScriptError, Shape};
+use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
 
 use super::decode::Sink;
 use super::directory::{Directory, Sort};
@@ -217,7 +217,7 @@ impl Cx<'_> {
         match Shape::text(self.sandbox, text, &place.names()) {
             Ok(shape) => {
                 let mut from = 0;
-                for expr in exprs(&shape) {
+                for expr in shape.exprs() {
                     let source = expr.source();
                     if let Some(found) = text[from..].find(source) {
                         self.check_mentions(node, source, from + found, place);
@@ -485,23 +485,6 @@ impl Cx<'_> {
                 pairs.into_iter().collect::<Option<Map>>().map(Value::Map)
             }
         }
-    }
-}
-
-/// The expressions of a shape, in the order of its text.
-pub(super) fn exprs(shape: &Shape) -> Vec<&Expr> {
-    match shape {
-        Shape::Literal(_) => Vec::new(),
-        Shape::Expr(expr) => vec![expr],
-        Shape::Text(parts) => parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Literal(_) => None,
-                Part::Value(expr) => Some(expr),
-            })
-            .collect(),
-        Shape::List(items) => items.iter().flat_map(exprs).collect(),
-        Shape::Map(entries) => entries.iter().flat_map(|(_, shape)| exprs(shape)).collect(),
     }
 }
 

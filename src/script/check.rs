@@ -2,6 +2,7 @@
 //! every function exists and takes that many arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
@@ -9,7 +10,7 @@ use crate::model::Value;
 
 use super::convert::to_value;
 use super::error::ScriptError;
-use super::functions::{ALIASES, LATER, builtins};
+use super::functions::{ALIASES, LATER, OWN, builtins};
 use super::lexer::lex;
 use super::rewrite::Rewritten;
 use super::suggest::closest;
@@ -174,7 +175,7 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, call: &FnCallExpr, position: Position, method: bool) {
-        if call.is_operator_call() || is_capture(call) {
+        if call.is_operator_call() || self.is_ours(call, position) {
             return;
         }
         if call.is_qualified() {
@@ -190,6 +191,13 @@ impl Checker<'_> {
             self.refuse(position, message, help);
         }
         self.facts.calls.push((call.name.to_string(), args));
+    }
+
+    /// Whether the compiler or the rewriting made this call, not the author.
+    fn is_ours(&self, call: &FnCallExpr, position: Position) -> bool {
+        let offset = self.rewritten.offset(position);
+        let written = self.source.get(offset..).is_some_and(|rest| rest.starts_with(call.name.as_str()));
+        !written && (call.name == "curry" || call.name == OWN)
     }
 
     /// What is wrong with calling `name` with `count` arguments, the receiver of a method included.
@@ -272,6 +280,7 @@ impl Checker<'_> {
     }
 
     fn refuse(&mut self, position: Position, message: String, help: Option<String>) {
+<<<<<<< HEAD
         let offset = self.rewritten.offset(position);
         self.errors.push(ScriptError {
             offset,
@@ -279,23 +288,27 @@ impl Checker<'_> {
             message,
             help,
         });
+=======
+        let place = covered(self.source, self.rewritten.offset(position));
+        self.errors.push(ScriptError { offset: place.start, len: place.len(), message, help });
+>>>>>>> refs/heads/rules
     }
 }
 
-/// The length of the token at `offset`: what an error there covers.
-pub(super) fn token_len(source: &str, offset: usize) -> usize {
-    lex(source)
+/// The token at `offset`, from there on: what an error there covers. At the end of the text it is
+/// the last character that is not blank.
+pub(super) fn covered(source: &str, offset: usize) -> Range<usize> {
+    let text = source.trim_end();
+    if offset >= text.len() {
+        let last = text.chars().next_back().map_or(0, char::len_utf8);
+        return text.len() - last..text.len();
+    }
+    let end = lex(source)
         .iter()
         .find(|token| (token.start..token.end).contains(&offset))
-        .map(|token| token.end - offset)
-        .or_else(|| source.get(offset..).and_then(|rest| rest.chars().next()).map(char::len_utf8))
-        .unwrap_or(usize::from(!source.is_empty()))
-}
-
-/// What the compiler itself puts around a closure that captures variables.
-fn is_capture(call: &FnCallExpr) -> bool {
-    call.name == "curry"
-        && matches!(call.args.first(), Some(Expr::DynamicConstant(value, _)) if value.is_fnptr())
+        .map(|token| token.end)
+        .or_else(|| Some(offset + source.get(offset..)?.chars().next()?.len_utf8()));
+    offset..end.unwrap_or(text.len())
 }
 
 fn arguments(counts: &[usize]) -> String {

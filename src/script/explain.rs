@@ -5,7 +5,7 @@ use rhai::{Dynamic, EvalAltResult, LexError, ParseError, ParseErrorType, Positio
 use crate::model::Text;
 
 use super::chains::path_at;
-use super::check::token_len;
+use super::check::covered;
 use super::convert::{human_type, to_value, type_name};
 use super::error::{EvalError, ScriptError};
 use super::lexer::{Kind, lex};
@@ -49,6 +49,14 @@ pub(super) fn parse_error<'n>(
                 });
             (format!("there is no variable `{name}`"), help)
         }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(input))
+            if input.chars().all(|c| c.is_alphabetic() && !c.is_ascii()) =>
+        {
+            (
+                format!("`{input}` cannot stand in a name"),
+                Some("names have letters a to z, digits and `_`".to_owned()),
+            )
+        }
         ParseErrorType::Reserved(name) if matches!(name.as_str(), "null" | "nil" | "void") => {
             (format!("`{name}` is not a value"), Some("write `()`".to_owned()))
         }
@@ -65,7 +73,8 @@ pub(super) fn parse_error<'n>(
             (plain(kind, word), word.and_then(|word| habit(word, before)))
         }
     };
-    ScriptError { offset, len: token_len(source, offset), message, help }
+    let place = covered(source, offset);
+    ScriptError { offset: place.start, len: place.len(), message, help }
 }
 
 /// What people write who know other languages.
@@ -238,7 +247,7 @@ fn thrown_text(thrown: &Dynamic) -> String {
 fn wrong_types(signature: &str) -> String {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
     let types: Vec<_> =
-        types.trim_end_matches(')').split(", ").filter(|t| !t.is_empty()).map(human_type).collect();
+        types.strip_suffix(')').unwrap_or(types).split(", ").filter(|t| !t.is_empty()).map(human_type).collect();
     let operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     match &types[..] {
         [a, b] if operator => format!("`{name}` does not work between {a} and {b}"),
@@ -277,6 +286,7 @@ pub(super) fn definitions(source: &str) -> Vec<(String, usize, usize)> {
 }
 
 /// The place of the start of an AST node that has no position of its own: the whole text.
+<<<<<<< HEAD
 pub(super) fn at(
     position: Position,
     source: &str,
@@ -285,4 +295,9 @@ pub(super) fn at(
 ) -> ScriptError {
     let offset = rewritten.offset(position).min(source.len());
     ScriptError { offset, len: token_len(source, offset), message, help: None }
+=======
+pub(super) fn at(position: Position, source: &str, rewritten: &Rewritten, message: String) -> ScriptError {
+    let place = covered(source, rewritten.offset(position));
+    ScriptError { offset: place.start, len: place.len(), message, help: None }
+>>>>>>> refs/heads/rules
 }

@@ -333,10 +333,10 @@ mod tests {
         for (text, end) in [
             ("a}", Some(1)),
             ("#{a: {b}}.c}x", Some(11)),
-            (r#""}" + `${"}"}`}"#, Some(15)),
+            (r#""}" + `${"}"}`}"#, Some(14)),
             ("a", None),
             (r#""}"#, None),
-            ("größe}", Some(8)),
+            ("größe}", Some(7)),
         ] {
             assert_eq!(hole_end(text, 0), end, "{text}");
         }

@@ -51,6 +51,12 @@ pub(crate) fn builtins() -> impl Iterator<Item = Builtin> {
     PURE.iter().map(entry(false)).chain(PLUGIN_ONLY.iter().map(entry(true)))
 }
 
+/// Whether `name` is a function that leaves its arguments as they are.
+pub(crate) fn is_read_only(name: &str) -> bool {
+    let named = |&(signature, _): &(&str, &str)| signature.split('(').next() == Some(name);
+    PURE.iter().any(named)
+}
+
 /// What other languages call functions that we have.
 pub(crate) const ALIASES: [(&str, &str); 21] = [
     ("lower", "to_lower"),

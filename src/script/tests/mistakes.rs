@@ -25,6 +25,7 @@ fn mistakes_point_at_their_place_and_say_what_was_meant() {
             "there is no function `startsWith`",
             "did you mean `starts_with(text, part)`?",
         ),
+<<<<<<< HEAD
         ("ü_ + 1", "ü_", "unexpected `ü`", ""),
         (
             "lower(event.id)",
@@ -32,6 +33,10 @@ fn mistakes_point_at_their_place_and_say_what_was_meant() {
             "there is no function `lower`",
             "did you mean `to_lower(text)`?",
         ),
+=======
+        ("ü_ + 1", "ü_", "`ü` cannot stand in a name", "names have letters a to z, digits and `_`"),
+        ("lower(event.id)", "lower", "there is no function `lower`", "did you mean `to_lower(text)`?"),
+>>>>>>> refs/heads/rules
         ("frobnicate(1)", "frobnicate", "there is no function `frobnicate`", ""),
         (
             "event.id.starts_with()",

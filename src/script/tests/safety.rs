@@ -42,6 +42,41 @@ fn runaway_plugins_are_stopped() {
 }
 
 #[test]
+fn deep_values_do_not_exhaust_the_stack() {
+    let sandbox = with_plugin(
+        "fn nest(n) { let l = 1; for i in range(0, n) { l = [l]; } l }\n\
+         fn same(n) { nest(n) == nest(n) }\n\
+         fn text(n) { nest(n).to_string() }\n\
+         fn objects(n) { let l = 1; for i in range(0, n) { l = #{ a: l }; } l }",
+    );
+    for n in [500, 1000, 1500, 2000, 2500, 3000, 5000] {
+        for source in ["nest(N)", "same(N)", "text(N)", "objects(N)", "json(nest(N))"] {
+            let expr = sandbox.expr(&source.replace('N', &n.to_string()), &names()).unwrap();
+            eprintln!("{source} {n} {:?}", expr.eval(&scope(), &NoRecords).map_err(|e| e.to_string()));
+        }
+    }
+    let deep = format!("{}1{}", "(1+".repeat(60), ")".repeat(60));
+    eprintln!("{:?}", sandbox.expr(&deep, &names()).map(|e| e.eval(&scope(), &NoRecords)));
+    let deep = format!("{}1{}", "[".repeat(60), "]".repeat(60));
+    eprintln!("{:?}", sandbox.expr(&deep, &names()).map(|e| e.eval(&scope(), &NoRecords)));
+}
+
+#[test]
+fn perf() {
+    let sandbox = with_plugin("fn score(l) { l.score + 1 }");
+    let scope = scope();
+    for source in ["1 == 1", "event.data.score >= 40", "event.data.score >= 40 && event.data.email != \"\" && event.data.ratio < 1", "event.data.tags.contains(\"hot\")", "event.data.items.some(|i| i.n > 2)", "event.data.items.some(|i| i.n > vars.limit)", "score(event.data) > 3", "event.data.email.to_lower() == \"x\""] {
+        let c = super::super::Condition::compile(&sandbox, source, &names(), true).unwrap();
+        let start = std::time::Instant::now();
+        for _ in 0..2000 { c.test(&scope, &NoRecords).unwrap(); }
+        eprintln!("{source}: {:?}", start.elapsed() / 2000);
+    }
+    let start = std::time::Instant::now();
+    for _ in 0..20 { with_plugin("fn score(l) { l.score + 1 }"); }
+    eprintln!("sandbox: {:?}", start.elapsed() / 20);
+}
+
+#[test]
 fn evaluating_changes_nothing() {
     let sandbox = with_plugin("fn spoil(x) { x.score = 0; x.tags.push(1); x.items[0].n = 9; x }");
     let scope = scope();
