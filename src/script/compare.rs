@@ -76,9 +76,12 @@ fn ordered(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Number {
+/// A number of either kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    /// Whole.
     Int(i64),
+    /// Any.
     Float(f64),
 }
 
@@ -88,7 +91,7 @@ impl Number {
     }
 
     /// `None` if one of them is not a number (NaN).
-    fn order(self, other: Self) -> Option<Ordering> {
+    pub(super) fn order(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
             (Self::Float(a), Self::Float(b)) => a.partial_cmp(&b),

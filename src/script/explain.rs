@@ -40,6 +40,9 @@ pub(super) fn parse_error<'n>(
     let word = at.map_or("", |at| tokens[at].of(source));
     let before = at.and_then(|at| at.checked_sub(1)).map_or("", |at| tokens[at].of(source));
     let (message, help) = match error.err_type() {
+        ParseErrorType::VariableUndefined(name) if foreign(name).is_some() => {
+            (format!("there is no variable `{name}`"), foreign(name).map(str::to_owned))
+        }
         ParseErrorType::VariableUndefined(name) => {
             let names: Vec<_> = names.into_iter().collect();
             let help = closest(name, names.iter().copied())
@@ -58,8 +61,8 @@ pub(super) fn parse_error<'n>(
         ParseErrorType::Reserved(name) if matches!(name.as_str(), "null" | "nil" | "void") => {
             (format!("`{name}` is not a value"), Some("write `()`".to_owned()))
         }
-        ParseErrorType::Reserved(name) if matches!(name.as_str(), "===" | "!==") => {
-            (format!("`{name}` is not an operator"), Some(format!("write `{}`", &name[..2])))
+        _ if matches!(word, "===" | "!==") => {
+            (format!("`{word}` is not an operator"), Some(format!("write `{}`", &word[..2])))
         }
         ParseErrorType::Reserved(name) => (format!("`{name}` cannot be used here"), None),
         _ if STATEMENTS.contains(&word) => (
@@ -75,12 +78,22 @@ pub(super) fn parse_error<'n>(
     ScriptError { offset: place.start, len: place.len(), message, help }
 }
 
+/// Words that other languages have, and what they are here.
+fn foreign(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "not" => "write `!x` or `not(x)`",
+        "True" | "TRUE" => "write `true`",
+        "False" | "FALSE" => "write `false`",
+        "None" | "NULL" | "Null" | "undefined" => "write `()`",
+        _ => return None,
+    })
+}
+
 /// What people write who know other languages.
 fn habit(word: &str, before: &str) -> Option<String> {
     let write = match (word, before) {
         ("and", _) => "write `&&`",
         ("or", _) => "write `||`",
-        (_, "not") => "write `!x` or `not(x)`",
         (_, "and") => "write `&&` for `and`",
         (_, "or") => "write `||` for `or`",
         ("=", _) => "to compare, write `==`",
@@ -96,7 +109,9 @@ fn plain(kind: &ParseErrorType, word: Option<&str>) -> String {
     match kind {
         ParseErrorType::UnexpectedEOF => "the expression ends too early".to_owned(),
         ParseErrorType::BadInput(LexError::UnterminatedString) => "this text is not closed".to_owned(),
-        ParseErrorType::BadInput(LexError::UnexpectedInput(input)) => format!("unexpected `{input}`"),
+        ParseErrorType::BadInput(LexError::UnexpectedInput(input)) => {
+            format!("unexpected `{}`", word.unwrap_or(input))
+        }
         ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => {
             format!("`{escape}` is not an escape; a backslash is written `\\\\`")
         }

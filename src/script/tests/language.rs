@@ -179,6 +179,11 @@ fn records_are_read_through_the_host() {
     assert_eq!(read("record(event.subject).owner"), Value::from("ana"));
     assert_eq!(read("record(\"lead\", 42).score"), Value::Int(80));
     assert_eq!(read("record(\"lead/7\")"), Value::Null);
+    assert_eq!(read("(record(\"absence\", \"ana\")?.ends ?? now) <= now"), Value::Bool(true));
+    assert_eq!(read("record(\"consent\", event.data.email)?.marketing == true"), Value::Bool(false));
+    assert_eq!(read("(vars.twin + [event.data])[0].new"), Value::Int(7));
+    assert_eq!(read("secret(\"crm\")"), Value::from(super::super::secret_marker("crm")));
+    assert!(matches!(failure("secret(\"../x\")"), EvalError::Failed(_)));
     assert_eq!(read("records(\"lead\", \"owner\", \"ana\").len()"), Value::Int(1));
     for source in ["record(\"broken/1\")", "records(\"broken\").len()", "1 + record(\"broken\", 1).x"] {
         assert!(matches!(failure(source), EvalError::Read(_)), "{source}");
