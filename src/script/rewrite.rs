@@ -15,58 +15,12 @@ use super::functions::{OWN, is_read_only};
 use super::lexer::{Kind, Token, lex};
 
 /// Words Rhai keeps for itself that are not keywords of its grammar.
-<<<<<<< HEAD
-const RESERVED: [&str; 42] = [
-    "as",
-    "async",
-    "await",
-    "call",
-    "case",
-    "curry",
-    "debug",
-    "default",
-    "eval",
-    "exit",
-    "export",
-    "Fn",
-    "fn",
-    "go",
-    "goto",
-    "import",
-    "is",
-    "is_def_fn",
-    "is_def_var",
-    "is_shared",
-    "match",
-    "module",
-    "new",
-    "nil",
-    "null",
-    "package",
-    "print",
-    "private",
-    "protected",
-    "public",
-    "shared",
-    "spawn",
-    "static",
-    "super",
-    "sync",
-    "this",
-    "thread",
-    "type_of",
-    "use",
-    "var",
-    "void",
-    "with",
-=======
 const RESERVED: [&str; 43] = [
     "as", "async", "await", "call", "case", "curry", "debug", "default", "eval", "exit", "export",
     "Fn", "fn", "go", "goto", "import", "is", "is_def_fn", "is_def_var", "is_shared", "match",
     "module", "new", "nil", "null", "package", "print", "private", "protected", "public", "shared",
     "spawn", "static", "super", "sync", "this", "thread", "type_of", "use", "var", "void", "with",
     "yield",
->>>>>>> refs/heads/rules
 ];
 
 /// Rhai's text made from ours.
@@ -95,19 +49,11 @@ impl Rewritten {
         if let Some(quoted) = tokens.iter().find(|t| t.kind == Kind::Quoted && !single_quotes) {
             return Err(single_quoted(quoted, source));
         }
-<<<<<<< HEAD
-        let mut made = Self {
-            text: String::with_capacity(source.len() + 16),
-            pieces: vec![],
-            length: source.len(),
-        };
-=======
         let mut edits = words(&tokens, source);
         edits.extend(copies(&tokens, source));
         edits.sort_by_key(|edit| edit.replaced.start);
         let mut made =
             Self { text: String::with_capacity(source.len() + 16), pieces: vec![], length: source.len() };
->>>>>>> refs/heads/rules
         let mut done = 0;
         for edit in edits {
             made.copy(source, done, edit.replaced.start);
@@ -285,9 +231,7 @@ mod tests {
     #[test]
     fn every_word_rhai_refuses_as_a_property_is_known() {
         let engine = rhai::Engine::new_raw();
-        for word in
-            RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"])
-        {
+        for word in RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"]) {
             let source = rewritten(&format!("x.{word}"));
             assert!(engine.compile_expression(&source).is_ok(), "{source}");
         }
