@@ -15,6 +15,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Severity;
 use secrecy::ExposeSecret as _;
 
 use super::super::excerpt::{chain, excerpt};
@@ -27,6 +28,9 @@ use crate::model::{Cause, Outcome, Text, limits};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Parked connections are closed after one to two of these: relays close idle ones after minutes.
 const IDLE_ROUND: Duration = Duration::from_secs(30);
+
+/// The only answer to `DATA` that asks for the message.
+const GO_ON: u16 = 354;
 
 /// A relay with its parked connections.
 pub(crate) struct Relay {
@@ -120,13 +124,24 @@ impl Relay {
             }
             return Err(outcome);
         }
-        connection.command(Data).await.map_err(|error| self.failed("DATA", &error))?;
+        let go = connection.command(Data).await.map_err(|error| self.failed("DATA", &error))?;
+        if !go.has_code(GO_ON) {
+            // Answers are out of step, as after plain text slipped in before STARTTLS: what would
+            // be taken for the answer to the message would be that to DATA.
+            let message =
+                format!("{} answered {} to DATA, not 354", self.host, u16::from(go.code()));
+            return Err(retry("smtp", message));
+        }
         progress.0.store(true, Ordering::Release);
         match connection.message(message).await {
-            Ok(_) => {
+            Ok(answer) if answer.code().severity == Severity::PositiveCompletion => {
                 self.park(connection);
                 Ok(())
             }
+            Ok(answer) => Err(Outcome::Uncertain(Cause::new(
+                "smtp",
+                format!("{} answered {} to the message", self.host, u16::from(answer.code())),
+            ))),
             Err(error) if error.status().is_some() => {
                 self.park(connection);
                 Err(self.failed("the message", &error))
