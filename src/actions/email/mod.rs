@@ -3,6 +3,7 @@
 mod address;
 mod content;
 mod message;
+mod parking;
 mod relay;
 
 use std::time::Duration;

@@ -6,7 +6,7 @@
 //! and a connection is parked only between mails.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -22,7 +22,8 @@ use super::super::excerpt::{chain, excerpt};
 use super::super::secrets::{SecretName, Secrets, UsedSecrets};
 use super::super::settings::{SettingsError, SmtpServer, SmtpTls};
 use super::super::{marker, tls};
-use crate::model::{Cause, Outcome, Text, limits};
+use super::parking::Parking;
+use crate::model::{Cause, Outcome, Text};
 
 /// How long one address of the relay may take to answer a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,14 +41,7 @@ pub(crate) struct Relay {
     from_first_byte: bool,
     login: Option<(String, SecretName)>,
     hello: ClientId,
-    parked: Arc<Mutex<Parked>>,
-}
-
-/// Connections between two mails, each with the number of rounds it has been idle.
-#[derive(Default)]
-struct Parked {
-    connections: Vec<(AsyncSmtpConnection, u8)>,
-    swept: bool,
+    parked: Arc<Mutex<Parking<AsyncSmtpConnection>>>,
 }
 
 /// How far an attempt came, seen from outside when its time is up.
@@ -297,16 +291,11 @@ impl Relay {
     }
 
     fn unpark(&self) -> Option<AsyncSmtpConnection> {
-        lock(&self.parked).connections.pop().map(|(connection, _)| connection)
+        lock(&self.parked).take()
     }
 
     fn park(&self, connection: AsyncSmtpConnection) {
-        let mut parked = lock(&self.parked);
-        if parked.connections.len() < limits::LANE_MAIL {
-            parked.connections.push((connection, 0));
-        }
-        if !parked.swept {
-            parked.swept = true;
+        if lock(&self.parked).put(connection) {
             tokio::spawn(sweep(Arc::downgrade(&self.parked)));
         }
     }
@@ -325,31 +314,22 @@ impl From<Error> for SenderError {
 }
 
 /// Closes connections that stay idle, until none is left.
-async fn sweep(parked: Weak<Mutex<Parked>>) {
+async fn sweep(parked: Weak<Mutex<Parking<AsyncSmtpConnection>>>) {
     loop {
         tokio::time::sleep(IDLE_ROUND).await;
         let Some(parked) = parked.upgrade() else { return };
-        let old = {
-            let mut parked = lock(&parked);
-            let all = std::mem::take(&mut parked.connections);
-            let (old, young): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, idle)| *idle > 0);
-            parked.connections =
-                young.into_iter().map(|(connection, idle)| (connection, idle + 1)).collect();
-            parked.swept = !parked.connections.is_empty();
-            old
-        };
-        let done = !lock(&parked).swept;
-        for (mut connection, _) in old {
+        let (idle, more) = lock(&parked).round();
+        for mut connection in idle {
             // Politeness with a bound: the relay may be gone.
             let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.command(Quit)).await;
         }
-        if done {
+        if !more {
             return;
         }
     }
 }
 
-fn lock(parked: &Mutex<Parked>) -> std::sync::MutexGuard<'_, Parked> {
+fn lock<T>(parked: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that holds the lock can panic half-way through a change.
     parked.lock().unwrap_or_else(PoisonError::into_inner)
 }
