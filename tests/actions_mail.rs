@@ -406,6 +406,7 @@ async fn a_template_sees_the_scope_and_gives_both_parts() {
     ]);
     let spy = Spy::default();
     done(&performer.perform(&command, &spy).await);
+    done(&performer.perform(&command, &spy).await);
     let (name, locale, scope) = spy.0.lock().unwrap().remove(0);
     assert_eq!((&*name, locale.as_deref()), ("lead-ack", Some("de-AT")));
     assert_eq!(scope["args"].get("who"), Some(&Value::from("Ana")));
@@ -418,6 +419,7 @@ async fn a_template_sees_the_scope_and_gives_both_parts() {
 
     assert_eq!(smtp.attempts()[0].to, ["ana@xn--mnchen-3ya.example"]);
     let mail = &smtp.mails()[0];
+    assert_eq!(mail.raw, smtp.mails()[1].raw);
     let kind = mail.header("Content-Type").unwrap();
     assert!(kind.starts_with("multipart/alternative"), "{kind}");
     let plain = mail.body().find("text/plain; charset=utf-8").unwrap();
