@@ -36,6 +36,13 @@ pub struct SledOptions {
     pub cache_bytes: u64,
     /// How often sled tidies up in the background; `None`: never, for tests.
     pub tidy_every: Option<Duration>,
+    /// Bytes of sled's unit of writing and reuse, a power of two. A quarter of it is the most a page
+    /// may have before it becomes a blob file, which sled does not sync: the default leaves room
+    /// for an inner page of 256 keys of [`MAX_KEY`]. A store keeps the size it was made with and
+    /// opens with no other; tests make it small.
+    ///
+    /// [`MAX_KEY`]: super::MAX_KEY
+    pub segment_bytes: usize,
     /// How long a commit may take until the process is ended with exit code 74.
     pub patience: Duration,
     /// How commits reach the disk; by default what [`honest::mode`] says. [`SyncMode::Filter`]
@@ -48,6 +55,7 @@ impl Default for SledOptions {
         Self {
             cache_bytes: 64 * 1024 * 1024,
             tidy_every: Some(Duration::from_millis(500)),
+            segment_bytes: 2 * 1024 * 1024,
             patience: Duration::from_secs(10),
             sync: None,
         }

@@ -18,11 +18,6 @@ const MARK_TEXT: &str = "adjutant store, format ";
 /// sled lets go of its lock a moment after the store was dropped: wait at most 5 s for that.
 const LOCK_TRIES: u32 = 250;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// sled's unit of writing and of reuse. A quarter of it is the most a page may have before it
-/// becomes a blob file, which sled does not sync: an inner page of 256 keys of `MAX_KEY` must fit.
-/// It can never be changed for an existing store.
-const SEGMENT: usize = 2 * 1024 * 1024;
-
 /// Opens the store in `dir`, which our lock covers.
 pub(super) fn open(dir: &Path, options: &SledOptions) -> Result<(::sled::Db, Lead), StoreError> {
     let marked = read_mark(dir)?;
@@ -53,7 +48,7 @@ fn open_sled(dir: &Path, options: &SledOptions) -> Result<::sled::Db, StoreError
         .cache_capacity(options.cache_bytes)
         .flush_every_ms(options.tidy_every.map(|every| every.as_millis() as u64))
         .use_compression(false)
-        .segment_size(SEGMENT);
+        .segment_size(options.segment_bytes);
     for _ in 1..LOCK_TRIES {
         match config.open() {
             Err(error) if is_sleds_lock(&error) => std::thread::sleep(LOCK_PAUSE),
