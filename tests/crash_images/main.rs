@@ -202,6 +202,7 @@ fn open_image(place: &Path, acknowledged: u64, expected: &mut Expected) -> Resul
     if lead.number > acknowledged + 1 {
         return Err(format!("{} commits: more than were made", lead.number));
     }
+    store.verify().map_err(|error| error.to_string())?;
     let rows = store.scan(b"", &[255; 9], usize::MAX).map_err(|error| error.to_string())?;
     let expected = if lead.number == acknowledged {
         expected.at(acknowledged).clone()
