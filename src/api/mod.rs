@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::daemon::Handle;
 use crate::model::{Text, limits};
+pub(crate) use access::USER_HEADER;
 pub use access::{Scope, Scopes, Token};
 
 /// Name of the Unix socket within the data directory; its mode is 0600.

@@ -65,7 +65,7 @@ impl App {
         let caller = self.gate.admit(peer, head, scope)?;
         if let Some(kind) = kind {
             let most = ingest::most_bytes(&parts.headers, self.settings.event_bytes);
-            let body = read_body(body, most).await?;
+            let body = read_body(body, most, &parts.headers).await?;
             let (headers, query) = (&parts.headers, parts.uri.query());
             let incoming = ingest::Incoming { caller: &caller, headers, kind, query, body };
             return ingest::take(self, incoming).await;

@@ -200,6 +200,11 @@ fn story() -> Story {
     }
 }
 
+/// The API before an engine that takes everything.
+pub(super) fn app() -> Arc<App> {
+    App::new(Engine::Scripted(Arc::default()), ApiSettings::new(new_id))
+}
+
 struct Rig {
     script: Arc<Script>,
     app: Arc<App>,
