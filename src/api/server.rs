@@ -21,7 +21,7 @@ use super::routes::App;
 /// the kernel's queue.
 const CONNECTIONS: usize = 1_024;
 /// How long the head of a request may take; also how long a connection may be idle.
-const HEAD_TIME: Duration = Duration::from_secs(60);
+const HEAD_TIME: Duration = Duration::from_mins(1);
 /// Bytes of a head: what nginx and Apache allow with room to spare.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long requests under way may take to finish at the end.

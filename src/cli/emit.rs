@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::{Client, part, with_query};
-use super::screen::{DIM, Screen, styled};
+use super::screen::{DIM, Screen, put, styled};
 use super::{Exit, Failure};
 use crate::api::wire;
 
@@ -86,7 +86,7 @@ async fn whole(data: &Value, client: &Client, screen: &Screen) -> Result<Exit, F
         let mut text = format!("{} accepted, {refused} refused\n", results.len() - refused);
         for (index, result) in results.iter().enumerate() {
             if let Some(detail) = &result.detail {
-                text.push_str(&format!("  event {}: {} {detail}\n", index + 1, result.status));
+                put(&mut text, format_args!("  event {}: {} {detail}\n", index + 1, result.status));
             }
         }
         text

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use comfy_table::Cell;
 
 use super::client::{Client, part, with_query};
-use super::screen::{BOLD, DIM, Screen, cut, rows, styled, table};
+use super::screen::{BOLD, DIM, Screen, cut, put, rows, styled, table};
 use super::{Exit, Failure};
 use crate::api::wire;
 
@@ -142,7 +142,7 @@ fn list(page: &wire::Events, screen: &Screen) -> String {
     }
     let mut text = rows(&table, "no events");
     if let Some(next) = page.next {
-        text.push_str(&format!("more: --before {next}\n"));
+        put(&mut text, format_args!("more: --before {next}\n"));
     }
     text
 }
@@ -163,7 +163,7 @@ fn show(event: &wire::Event, screen: &Screen) -> String {
     let mut text =
         format!("{}\n", styled(BOLD, format_args!("event {}  {}", event.no, event.r#type)));
     let mut field = |name: &str, value: &str| {
-        text.push_str(&format!("  {}  {value}\n", styled(DIM, format_args!("{name:9}"))));
+        put(&mut text, format_args!("  {}  {value}\n", styled(DIM, format_args!("{name:9}"))));
     };
     field("subject", event.subject.as_deref().unwrap_or("–"));
     field("id", &event.id);
@@ -191,10 +191,13 @@ pub(super) fn consequences(event: &wire::Event) -> String {
     let mut text = String::new();
     for verdict in &event.verdicts {
         let detail = verdict.detail.as_deref();
-        text.push_str(&format!("  → {}: {}\n", verdict.workflow, words(&verdict.code, detail)));
+        put(
+            &mut text,
+            format_args!("  → {}: {}\n", verdict.workflow, words(&verdict.code, detail)),
+        );
     }
     if !event.runs.is_empty() {
-        text.push_str(&format!("  started: run {}\n", event.runs.join(", run ")));
+        put(&mut text, format_args!("  started: run {}\n", event.runs.join(", run ")));
     }
     text
 }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use comfy_table::Cell;
 
 use super::client::{Client, part, with_query};
-use super::screen::{BOLD, DIM, Screen, cut, rows, styled, table};
+use super::screen::{BOLD, DIM, Screen, cut, put, rows, styled, table};
 use super::{Exit, Failure};
 use crate::api::wire;
 use crate::model::Address;
@@ -76,7 +76,7 @@ fn list(page: &wire::Records, kind: &str, screen: &Screen) -> String {
     }
     let mut text = rows(&table, &format!("no records of kind {kind}"));
     if let Some(next) = &page.next {
-        text.push_str(&format!("more: --after {next}\n"));
+        put(&mut text, format_args!("more: --after {next}\n"));
     }
     text
 }
@@ -95,7 +95,7 @@ fn show(record: &wire::Record, screen: &Screen) -> String {
     );
     let width = record.fields.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, value) in &record.fields {
-        text.push_str(&format!("  {name:width$}  {value}\n"));
+        put(&mut text, format_args!("  {name:width$}  {value}\n"));
     }
     text
 }

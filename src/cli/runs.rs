@@ -5,7 +5,7 @@ use comfy_table::Cell;
 use serde_json::json;
 
 use super::client::{Client, part, with_query};
-use super::screen::{self, Screen, cut, rows, table};
+use super::screen::{self, Screen, cut, put, rows, table};
 use super::{Exit, Failure, story};
 use crate::api::wire;
 
@@ -118,7 +118,7 @@ fn list(page: &wire::Runs, screen: &Screen) -> String {
     }
     let mut text = rows(&table, "no runs");
     if let Some(next) = &page.next {
-        text.push_str(&format!("more: --before {next}\n"));
+        put(&mut text, format_args!("more: --before {next}\n"));
     }
     text
 }

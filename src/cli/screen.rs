@@ -1,6 +1,7 @@
 //! [`Screen`]: what people see. Everything is laid out as text with styles first; the styles are
 //! taken out on the way where they are not wanted.
 
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use clap::ColorChoice;
@@ -118,6 +119,12 @@ pub(super) fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// Adds to a text.
+pub(super) fn put(text: &mut String, more: fmt::Arguments<'_>) {
+    // Writing to a `String` does not fail.
+    let _ = text.write_fmt(more);
+}
+
 /// `text` on one line, cut with an ellipsis after `most` characters.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -141,7 +148,7 @@ pub(super) fn choose_colors(choice: ColorChoice) {
 pub(super) fn complain(failure: &Failure) {
     let mut text = format!("{}: {failure}\n", styled(BAD, "error"));
     if let Some(help) = &failure.help {
-        text.push_str(&format!("{}: {help}\n", styled(HELP, "help")));
+        put(&mut text, format_args!("{}: {help}\n", styled(HELP, "help")));
     }
     // Nobody is left to tell when this fails.
     let _ = anstream::stderr().write_all(text.as_bytes());

@@ -1,7 +1,7 @@
 //! The story of a run as people read it: what it is, what happened step by step, what it waits for.
 
 use super::runs::{detail, waiting};
-use super::screen::{BAD, BOLD, DIM, Screen, cut, styled};
+use super::screen::{BAD, BOLD, DIM, Screen, cut, put, styled};
 use crate::api::wire;
 
 /// Characters of a variable or a result.
@@ -12,7 +12,7 @@ pub(super) fn tell(story: &wire::Story, screen: &Screen) -> String {
     let mut text = head(story, screen);
     text.push_str(&body(story, screen));
     if !story.children.is_empty() {
-        text.push_str(&format!("\n{}\n", styled(BOLD, "called")));
+        put(&mut text, format_args!("\n{}\n", styled(BOLD, "called")));
         for child in &story.children {
             let detail = detail(child, screen);
             let line = format!("  → {}  {}  {}", child.id, child.workflow, child.status);
@@ -33,7 +33,7 @@ fn head(story: &wire::Story, screen: &Screen) -> String {
     let title = styled(BOLD, format_args!("run {}  {}", run.id, run.workflow));
     let mut text = format!("{title}  {}\n", styled(status, &run.status));
     let mut field = |name: &str, value: String| {
-        text.push_str(&format!("  {}  {value}\n", styled(DIM, format_args!("{name:9}"))));
+        put(&mut text, format_args!("  {}  {value}\n", styled(DIM, format_args!("{name:9}"))));
     };
     if let Some(subject) = &run.subject {
         field("subject", subject.clone());
@@ -92,7 +92,7 @@ fn body(story: &wire::Story, screen: &Screen) -> String {
     for entry in &story.story {
         let this_day = screen.day(&entry.at);
         if this_day != day {
-            text.push_str(&format!("\n{}\n", styled(DIM, &this_day)));
+            put(&mut text, format_args!("\n{}\n", styled(DIM, &this_day)));
             day = this_day;
             at_step = None;
         }
@@ -101,7 +101,7 @@ fn body(story: &wire::Story, screen: &Screen) -> String {
         if let Some(step) = &entry.step
             && at_step != Some(step.pc)
         {
-            text.push_str(&format!("            {indent}{}\n", label(step)));
+            put(&mut text, format_args!("            {indent}{}\n", label(step)));
         }
         at_step = entry.step.as_ref().map(|step| step.pc);
         let inner = if entry.step.is_some() { "  " } else { "" };
@@ -109,16 +109,19 @@ fn body(story: &wire::Story, screen: &Screen) -> String {
         let bad = matches!(entry.what.as_str(), "failed" | "held")
             || entry.status.as_deref() == Some("failed");
         let said = if bad { styled(BAD, &entry.text) } else { entry.text.clone() };
-        text.push_str(&format!("  {clock}  {indent}{inner}→ {said}{}\n", more(entry, screen)));
+        put(&mut text, format_args!("  {clock}  {indent}{inner}→ {said}{}\n", more(entry, screen)));
     }
     if let (Some(waits), Some(at)) = (&story.run.waits, &story.at) {
         let indent = "  ".repeat(depth(at));
         let now = styled(BOLD, "now");
-        text.push_str(&format!(
-            "  {now}       {indent}{} … waits for {}\n",
-            label(at),
-            waiting(waits, screen)
-        ));
+        put(
+            &mut text,
+            format_args!(
+                "  {now}       {indent}{} … waits for {}\n",
+                label(at),
+                waiting(waits, screen)
+            ),
+        );
     }
     text
 }
@@ -128,10 +131,10 @@ fn more(entry: &wire::Entry, screen: &Screen) -> String {
     let mut text = String::new();
     if let Some(until) = &entry.until {
         let word = if entry.what == "retrying" { "again at" } else { "until" };
-        text.push_str(&format!(", {word} {}", screen.instant(until)));
+        put(&mut text, format_args!(", {word} {}", screen.instant(until)));
     }
     if let Some(key) = &entry.effect {
-        text.push_str(&format!("  {}", styled(DIM, key)));
+        put(&mut text, format_args!("  {}", styled(DIM, key)));
     }
     text
 }
