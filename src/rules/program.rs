@@ -17,6 +17,8 @@ pub struct Workflow {
     pub name: Name,
     /// What it is for, in the words of its author.
     pub description: Option<Text>,
+    /// Who answers for it.
+    pub owner: Option<Text>,
     /// Starts nothing new when false.
     pub enabled: bool,
     /// What starts it; the first that matches wins.
