@@ -1,6 +1,8 @@
 //! Calendars compared with an independent oracle: `oracle/calendar.py` asks Python's zoneinfo for
 //! the civil time of every minute of a year and counts. Seeds are fixed, so a failure repeats.
 
+#![allow(clippy::unwrap_used, reason = "a test: what fails here fails the test")]
+
 use std::process::Command;
 
 use adjutant::model::{Duration, Instant, Span};

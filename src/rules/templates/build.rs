@@ -107,7 +107,7 @@ impl<'a> Builder<'a> {
                 let result = templates.env.add_template_owned(key.clone(), text);
                 match result.and_then(|()| templates.env.get_template(&key)) {
                     Ok(template) => {
-                        all.push((file_no, start, References::of(&templates.env, &template)))
+                        all.push((file_no, start, References::of(&templates.env, &template)));
                     }
                     Err(error) => {
                         let span = error.range().unwrap_or(0..0);
@@ -275,7 +275,7 @@ pub(super) fn environment() -> Environment<'static> {
             .unwrap_or_default(),
     );
     env.set_auto_escape_callback(|key| {
-        if key.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+        if key.ends_with(Kind::Html.suffix()) { AutoEscape::Html } else { AutoEscape::None }
     });
     env.set_path_join_callback(|name, parent| {
         let locale = parent.split_once('/').map_or("", |(locale, _)| locale);

@@ -145,7 +145,7 @@ impl References {
         };
         match names {
             Some(names) => {
-                self.files.extend(names.into_iter().map(|name| (name, span.clone(), optional)))
+                self.files.extend(names.into_iter().map(|name| (name, span.clone(), optional)));
             }
             None => self.find(
                 span,

@@ -15,13 +15,13 @@ fn compile(files: &[(&str, &str)]) -> Result<Templates, Vec<TemplateError>> {
     Templates::compile(&files.iter().map(|(name, text)| source(name, text)).collect::<Vec<_>>())
 }
 
-fn map(pairs: Value) -> Map {
+fn map(pairs: &Value) -> Map {
     pairs.as_map().unwrap().clone()
 }
 
 /// `event.data` holds what is given.
 fn scope<const N: usize>(data: [(&str, Value); N]) -> Map {
-    map(Value::from([(
+    map(&Value::from([(
         "event",
         Value::from([("data", Value::from(data)), ("type", "lead.created".into())]),
     )]))
@@ -331,7 +331,7 @@ fn the_built_in_escalation_says_what_to_do() {
         ("subject", "complaint/7".into()),
         ("time", at.into()),
     ]);
-    let mut scope = map(Value::from([
+    let mut scope = map(&Value::from([
         ("level", 2.into()),
         ("summary", Value::Null),
         ("severity", 1.into()),
