@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower::ServiceExt as _;
 
-use super::access::{Gate, Head, Peer, Scope};
+use super::access::{Gate, Head, Peer};
 use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
 use super::{ApiSettings, escalations, events, health, ingest, records, runs};
+use crate::daemon::Scope;
 
 /// What the API knows while it runs.
 pub(super) struct App {

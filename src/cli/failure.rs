@@ -34,8 +34,10 @@ impl From<Exit> for ExitCode {
 pub struct Failure {
     /// How it ends.
     pub exit: Exit,
-    /// What is wrong: lower case, no full stop.
+    /// What is wrong: lower case, no full stop; or a report.
     pub message: String,
+    /// The message is a report that is laid out already, with styles.
+    pub laid_out: bool,
     /// What to do about it.
     pub help: Option<String>,
 }
@@ -43,7 +45,13 @@ pub struct Failure {
 impl Failure {
     /// Without help.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: None }
+        Self { exit, message: message.into(), laid_out: false, help: None }
+    }
+
+    /// From a report that is laid out already.
+    #[must_use]
+    pub fn report(exit: Exit, text: String) -> Self {
+        Self { exit, message: text, laid_out: true, help: None }
     }
 
     /// Says what to do about it.

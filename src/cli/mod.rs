@@ -4,6 +4,7 @@
 //! directory or to `--url`, and print what it says: tables and stories for people, the API's own JSON
 //! with `--json`. What goes wrong is a [`Failure`] with one exit code.
 
+mod check;
 mod client;
 mod emit;
 mod escalations;
@@ -11,6 +12,7 @@ mod events;
 mod failure;
 mod place;
 mod records;
+mod rule_files;
 mod runs;
 mod screen;
 mod story;
@@ -20,7 +22,9 @@ use std::process::ExitCode;
 
 use clap::{Args, ColorChoice, Parser, Subcommand};
 
+use client::Client;
 pub use failure::{Exit, Failure};
+use screen::Screen;
 
 /// Runs workflows that react to what happens in a business.
 #[derive(Debug, Parser)]
@@ -56,8 +60,8 @@ Exit codes:
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Globals {
-    /// Configuration file [default: ./adjutant.yaml if there is one]
-    #[arg(long, global = true, value_name = "FILE", env = "ADJUTANT_CONFIG")]
+    /// Configuration file [default: what ADJUTANT_CONFIG names, or ./adjutant.yaml if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Ask a daemon at this address instead of the one with our data directory
     #[arg(long, global = true, value_name = "URL", env = "ADJUTANT_URL")]
@@ -75,6 +79,8 @@ pub(crate) struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Check rules, plugins, templates and the configuration
+    Check(check::Check),
     /// Send an event
     Emit(emit::Emit),
     /// What runs are doing; end them, or go on with them
@@ -106,21 +112,40 @@ pub fn main() -> ExitCode {
 }
 
 fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Failure::new(Exit::Again, format!("no runtime could be started: {error}"))
-        })?;
-    let client = client::Client::new(globals)?;
-    let screen = screen::Screen::new(globals);
-    runtime.block_on(async {
-        match command {
-            Command::Emit(command) => emit::run(command, &client, &screen).await,
-            Command::Runs(command) => runs::run(command, &client, &screen).await,
-            Command::Records(command) => records::run(command, &client, &screen).await,
-            Command::Escalations(command) => escalations::run(command, &client, &screen).await,
-            Command::Events(command) => events::run(command, &client, &screen).await,
+    match command {
+        Command::Check(check) => check::run(&check, globals),
+        Command::Emit(emit) => {
+            ask(globals, async |client, screen| emit::run(emit, client, screen).await)
         }
-    })
+        Command::Runs(runs) => {
+            ask(globals, async |client, screen| runs::run(runs, client, screen).await)
+        }
+        Command::Records(records) => {
+            ask(globals, async |client, screen| records::run(records, client, screen).await)
+        }
+        Command::Escalations(escalations) => {
+            ask(globals, async |client, screen| escalations::run(escalations, client, screen).await)
+        }
+        Command::Events(events) => {
+            ask(globals, async |client, screen| events::run(events, client, screen).await)
+        }
+    }
+}
+
+/// Does something that needs the daemon.
+fn ask(
+    globals: &Globals,
+    work: impl AsyncFnOnce(&Client, &Screen) -> Result<Exit, Failure>,
+) -> Result<Exit, Failure> {
+    let client = Client::new(globals)?;
+    let screen = Screen::new(globals);
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(Exit::Again, format!("no runtime could be started: {error}"))
+        })?
+        .block_on(work(&client, &screen))
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Failure, Globals};
+use super::{Failure, Globals, rule_files};
 use crate::api::SOCKET;
 
 /// The socket of the daemon with our configuration.
-pub(super) fn socket(_globals: &Globals) -> Result<PathBuf, Failure> {
-    Ok(PathBuf::from("data").join(SOCKET))
+pub(super) fn socket(globals: &Globals) -> Result<PathBuf, Failure> {
+    Ok(rule_files::config_or_fail(globals)?.data_dir.join(SOCKET))
 }

@@ -146,7 +146,11 @@ pub(super) fn choose_colors(choice: ColorChoice) {
 
 /// Prints what went wrong, and what to do about it.
 pub(super) fn complain(failure: &Failure) {
-    let mut text = format!("{}: {failure}\n", styled(BAD, "error"));
+    let mut text = if failure.laid_out {
+        failure.to_string()
+    } else {
+        format!("{}: {failure}\n", styled(BAD, "error"))
+    };
     if let Some(help) = &failure.help {
         put(&mut text, format_args!("{}: {help}\n", styled(HELP, "help")));
     }

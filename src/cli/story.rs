@@ -15,13 +15,10 @@ pub(super) fn tell(story: &wire::Story, screen: &Screen) -> String {
         put(&mut text, format_args!("\n{}\n", styled(BOLD, "called")));
         for child in &story.children {
             let detail = detail(child, screen);
-            let line = format!("  → {}  {}  {}", child.id, child.workflow, child.status);
-            text.push_str(&line);
-            text.push_str(&if detail.is_empty() {
-                "\n".to_owned()
-            } else {
-                format!(": {detail}\n")
-            });
+            let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+            let line =
+                format_args!("  → {}  {}  {}{detail}\n", child.id, child.workflow, child.status);
+            put(&mut text, line);
         }
     }
     text

@@ -102,7 +102,9 @@ impl Condition {
         };
         let gave = match value {
             Ok(Value::Null) => "nothing (`()`)".to_owned(),
-            Ok(value) => format!("{} ({})", shortened(&shown(&value), CLAUSE_BYTES), value.type_name()),
+            Ok(value) => {
+                format!("{} ({})", shortened(&shown(&value), CLAUSE_BYTES), value.type_name())
+            }
             Err(error) => error,
         };
         EvalError::Failed(format!("{what} gave {gave}; it must give true or false").into())

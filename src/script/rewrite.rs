@@ -10,10 +10,48 @@ use super::lexer::{Kind, Token, lex};
 
 /// Words Rhai keeps for itself that are not keywords of its grammar.
 const RESERVED: [&str; 42] = [
-    "as", "async", "await", "call", "case", "curry", "debug", "default", "eval", "exit", "export",
-    "Fn", "fn", "go", "goto", "import", "is", "is_def_fn", "is_def_var", "is_shared", "match",
-    "module", "new", "nil", "null", "package", "print", "private", "protected", "public", "shared",
-    "spawn", "static", "super", "sync", "this", "thread", "type_of", "use", "var", "void", "with",
+    "as",
+    "async",
+    "await",
+    "call",
+    "case",
+    "curry",
+    "debug",
+    "default",
+    "eval",
+    "exit",
+    "export",
+    "Fn",
+    "fn",
+    "go",
+    "goto",
+    "import",
+    "is",
+    "is_def_fn",
+    "is_def_var",
+    "is_shared",
+    "match",
+    "module",
+    "new",
+    "nil",
+    "null",
+    "package",
+    "print",
+    "private",
+    "protected",
+    "public",
+    "shared",
+    "spawn",
+    "static",
+    "super",
+    "sync",
+    "this",
+    "thread",
+    "type_of",
+    "use",
+    "var",
+    "void",
+    "with",
 ];
 
 /// Rhai's text made from ours.
@@ -42,8 +80,11 @@ impl Rewritten {
         if let Some(quoted) = tokens.iter().find(|t| t.kind == Kind::Quoted && !single_quotes) {
             return Err(single_quoted(quoted, source));
         }
-        let mut made =
-            Self { text: String::with_capacity(source.len() + 16), pieces: vec![], length: source.len() };
+        let mut made = Self {
+            text: String::with_capacity(source.len() + 16),
+            pieces: vec![],
+            length: source.len(),
+        };
         let mut done = 0;
         for (index, word) in tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Word) {
             let before = index.checked_sub(1).and_then(|index| tokens.get(index));
@@ -178,7 +219,9 @@ mod tests {
     #[test]
     fn every_word_rhai_refuses_as_a_property_is_known() {
         let engine = rhai::Engine::new_raw();
-        for word in RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"]) {
+        for word in
+            RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"])
+        {
             let source = rewritten(&format!("x.{word}"));
             assert!(engine.compile_expression(&source).is_ok(), "{source}");
         }

@@ -67,11 +67,16 @@ fn a_scope_is_shared_by_threads_and_never_by_nested_evaluations() {
         fn record(&self, _: &str, _: &str) -> Result<Value, ReadError> {
             Ok(Value::from(self.1.eval(self.0, &NoRecords).unwrap_err().to_string()))
         }
-        fn records(&self, _: &str, _: Option<(&str, &Value)>) -> Result<Option<Vec<Value>>, ReadError> {
+        fn records(
+            &self,
+            _: &str,
+            _: Option<(&str, &Value)>,
+        ) -> Result<Option<Vec<Value>>, ReadError> {
             Ok(None)
         }
     }
-    let (scope, expr, ask) = (scope(), compiled("event.data.score + 1"), compiled("record(\"lead/1\")"));
+    let (scope, expr, ask) =
+        (scope(), compiled("event.data.score + 1"), compiled("record(\"lead/1\")"));
     std::thread::scope(|threads| {
         for _ in 0..4 {
             threads.spawn(|| {
