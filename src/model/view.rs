@@ -89,10 +89,11 @@ pub trait View {
     fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
     /// Living children of a run.
     fn children(&self, run: RunNo) -> Vec<RunNo>;
-    /// Events with this subject (or with none) after `after`, oldest first, at most `limit`.
-    fn events_about(&self, subject: Option<&str>, after: EventNo, limit: usize) -> Vec<EventNo>;
-    /// Whether a lane has room for one more attempt.
-    fn credit(&self, lane: &str) -> bool;
+    /// Events with this subject after `after`, oldest first, at most `limit`. May contain a few
+    /// with another subject: the event's row decides.
+    fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo>;
+    /// How many more attempts a lane has room for.
+    fn credit(&self, lane: &str) -> usize;
     /// The number the next event gets.
     fn next_event(&self) -> EventNo;
     /// The number the next run gets.
