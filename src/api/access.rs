@@ -14,6 +14,7 @@ use subtle::ConstantTimeEq as _;
 use url::Url;
 
 use super::problem::Problem;
+use crate::daemon::{Scope, TokenConfig};
 use crate::model::Text;
 use crate::triggers::{Media, media_of};
 
@@ -21,73 +22,6 @@ use crate::triggers::{Media, media_of};
 pub(crate) const USER_HEADER: &str = "adjutant-user";
 /// Bytes of a user's name that are kept; Linux allows 32.
 const USER_BYTES: usize = 64;
-
-/// What a token may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Send events.
-    Ingest,
-    /// Look at everything.
-    Read,
-    /// Cancel, retry, acknowledge, resolve. Includes `Read`.
-    Operate,
-    /// Everything.
-    Admin,
-}
-
-impl Scope {
-    /// From the word in the configuration.
-    #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Ingest, Self::Read, Self::Operate, Self::Admin]
-            .into_iter()
-            .find(|scope| scope.as_str() == word)
-    }
-
-    /// The word in the configuration.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingest => "ingest",
-            Self::Read => "read",
-            Self::Operate => "operate",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// A set of scopes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scopes(Vec<Scope>);
-
-impl Scopes {
-    /// Whether what needs `scope` is allowed.
-    #[must_use]
-    pub fn allow(&self, scope: Scope) -> bool {
-        self.0.iter().any(|held| {
-            *held == scope
-                || *held == Scope::Admin
-                || (*held == Scope::Operate && scope == Scope::Read)
-        })
-    }
-}
-
-impl FromIterator<Scope> for Scopes {
-    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().collect())
-    }
-}
-
-/// A bearer token as configured: only its hash is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// Whose it is: the source of its plain events and the `by` of what it asks for.
-    pub name: Text,
-    /// What it may do.
-    pub scopes: Scopes,
-    /// SHA-256 of the token's text.
-    pub sha256: [u8; 32],
-}
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +44,7 @@ pub(super) struct Caller {
 /// Decides who is let in.
 #[derive(Debug)]
 pub(super) struct Gate {
-    tokens: Vec<Token>,
+    tokens: Vec<TokenConfig>,
     public: Option<Url>,
     local: Text,
 }
@@ -124,7 +58,7 @@ pub(super) struct Head<'a> {
 }
 
 impl Gate {
-    pub(super) fn new(tokens: Vec<Token>, public: Option<Url>) -> Self {
+    pub(super) fn new(tokens: Vec<TokenConfig>, public: Option<Url>) -> Self {
         Self { tokens, public, local: "local".into() }
     }
 
@@ -156,18 +90,18 @@ impl Gate {
         };
         self.check_origin(head.headers)?;
         check_media(head, true)?;
-        if !token.scopes.allow(scope) {
+        if !allow(&token.scopes, scope) {
             return Err(Problem::new(
                 StatusCode::FORBIDDEN,
                 "scope",
-                format!("token `{}` lacks the scope `{}`", token.name, scope.as_str()),
+                format!("token `{}` lacks the scope `{}`", token.name, word(scope)),
             ));
         }
         Ok(Caller { name: token.name.clone(), source: token.name.clone() })
     }
 
     /// The token of a request; `None` while none are configured.
-    fn token(&self, headers: &HeaderMap) -> Result<Option<&Token>, Problem> {
+    fn token(&self, headers: &HeaderMap) -> Result<Option<&TokenConfig>, Problem> {
         if self.tokens.is_empty() {
             return Ok(None);
         }
@@ -250,6 +184,23 @@ impl Gate {
     }
 }
 
+/// Whether scopes allow what needs `scope`: `admin` allows everything, `operate` also to read.
+fn allow(held: &[Scope], scope: Scope) -> bool {
+    held.iter().any(|held| {
+        *held == scope || *held == Scope::Admin || (*held == Scope::Operate && scope == Scope::Read)
+    })
+}
+
+/// A scope as the configuration writes it.
+fn word(scope: Scope) -> &'static str {
+    match scope {
+        Scope::Ingest => "ingest",
+        Scope::Read => "read",
+        Scope::Operate => "operate",
+        Scope::Admin => "admin",
+    }
+}
+
 /// The token of an `Authorization` header.
 fn bearer(header: &HeaderValue) -> Option<&[u8]> {
     let (scheme, token) = header.as_bytes().split_at_checked(b"Bearer ".len())?;
@@ -295,9 +246,9 @@ mod tests {
     fn gate(tokens: &[(&str, &str, Scope)]) -> Gate {
         let tokens = tokens
             .iter()
-            .map(|(name, secret, scope)| Token {
+            .map(|(name, secret, scope)| TokenConfig {
                 name: (*name).into(),
-                scopes: [*scope].into_iter().collect(),
+                scopes: vec![*scope],
                 sha256: Sha256::digest(secret).into(),
             })
             .collect();
@@ -398,12 +349,10 @@ mod tests {
 
     #[test]
     fn scopes_include_less() {
-        let only = |scope| [scope].into_iter().collect::<Scopes>();
-        assert!(only(Scope::Admin).allow(Scope::Ingest));
-        assert!(only(Scope::Operate).allow(Scope::Read));
-        assert!(!only(Scope::Operate).allow(Scope::Ingest));
-        assert!(!only(Scope::Ingest).allow(Scope::Read));
-        assert_eq!(Scope::parse("operate"), Some(Scope::Operate));
-        assert_eq!(Scope::parse("root"), None);
+        assert!(allow(&[Scope::Admin], Scope::Ingest));
+        assert!(allow(&[Scope::Ingest, Scope::Operate], Scope::Read));
+        assert!(!allow(&[Scope::Operate], Scope::Ingest));
+        assert!(!allow(&[Scope::Ingest], Scope::Read));
+        assert!(!allow(&[], Scope::Read));
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
-use axum::http::StatusCode;
+use axum::http::header::EXPECT;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -18,6 +19,8 @@ use crate::model::limits;
 const DEFAULT_ROWS: usize = 100;
 /// Bytes of an operator's request: a reason and a flag.
 const REQUEST_BYTES: usize = 16 * 1024;
+/// Bytes of a too large body that are received and dropped, so that its sender gets to read why.
+const DISCARD_BYTES: usize = 8 * 1024 * 1024;
 /// How long a body may take to arrive: a megabyte over a bad mobile line.
 const BODY_TIME: Duration = Duration::from_secs(30);
 
@@ -40,7 +43,8 @@ pub(super) struct Wish<T>(pub(super) T);
 impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for Wish<T> {
     type Rejection = Problem;
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Problem> {
-        let body = read_body(request.into_body(), REQUEST_BYTES).await?;
+        let (parts, body) = request.into_parts();
+        let body = read_body(body, REQUEST_BYTES, &parts.headers).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -68,27 +72,40 @@ pub(super) fn page(limit: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
-/// Reads a body of at most so many bytes; one that says at once that it is larger is not read.
-pub(super) async fn read_body<B>(body: B, most: usize) -> Result<Bytes, Problem>
+/// Reads a body of at most so many bytes. Of one that says at once that it is larger nothing is
+/// kept; a client that waits for leave to send it (`Expect: 100-continue`) need not send it at all.
+pub(super) async fn read_body<B>(
+    body: B,
+    most: usize,
+    headers: &HeaderMap,
+) -> Result<Bytes, Problem>
 where
     B: hyper::body::Body<Data = Bytes>,
     B::Error: std::fmt::Display,
 {
     let too_large =
         || Problem::too_large(format!("the body is too large: at most {most} bytes are taken"));
-    if body.size_hint().lower() > most as u64 {
+    let mut body = std::pin::pin!(body);
+    let announced = body.size_hint().lower() > most as u64;
+    if announced && headers.contains_key(EXPECT) {
         return Err(too_large());
     }
     let whole = async {
-        let mut body = std::pin::pin!(body);
         let (mut first, mut more) = (Bytes::new(), BytesMut::new());
+        // Bytes seen, kept or not.
+        let mut seen = 0;
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| {
                 Problem::invalid(format!("the body could not be received: {error}"))
             })?;
             let Ok(data) = frame.into_data() else { continue };
-            if first.len().max(more.len()) + data.len() > most {
-                return Err(too_large());
+            seen += data.len();
+            if announced || seen > most {
+                // A connection closed on a client that still sends hides the answer from it.
+                if seen > most + DISCARD_BYTES {
+                    return Err(too_large());
+                }
+                continue;
             }
             // Nearly every body comes in one frame, which is then not copied.
             if first.is_empty() && more.is_empty() {
@@ -99,6 +116,9 @@ where
                 more.extend_from_slice(&first);
             }
             more.extend_from_slice(&data);
+        }
+        if seen > most {
+            return Err(too_large());
         }
         Ok(if more.is_empty() { first } else { more.freeze() })
     };

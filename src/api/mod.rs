@@ -26,9 +26,9 @@ pub mod wire;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::Handle;
+use crate::daemon::{Config, Handle, TokenConfig};
 use crate::model::{Text, limits};
-pub use access::{Scope, Scopes, Token};
+pub(crate) use access::USER_HEADER;
 
 /// Name of the Unix socket within the data directory; its mode is 0600.
 pub const SOCKET: &str = "adjutant.sock";
@@ -46,7 +46,7 @@ pub struct Listeners {
 #[derive(Clone, Debug)]
 pub struct ApiSettings {
     /// Bearer tokens; while there are none, loopback is open and every other address is refused.
-    pub tokens: Vec<Token>,
+    pub tokens: Vec<TokenConfig>,
     /// `http.public_url`: its host is one the API answers to.
     pub public_url: Option<url::Url>,
     /// Bytes of one event.
@@ -60,6 +60,17 @@ impl ApiSettings {
     #[must_use]
     pub fn new(new_id: fn() -> Text) -> Self {
         Self { tokens: Vec::new(), public_url: None, event_bytes: limits::EVENT_BYTES, new_id }
+    }
+
+    /// As configured.
+    #[must_use]
+    pub fn of(config: &Config, new_id: fn() -> Text) -> Self {
+        Self {
+            tokens: config.http.tokens.clone(),
+            public_url: config.http.public_url.clone(),
+            event_bytes: config.limits.event_size,
+            new_id,
+        }
     }
 }
 

@@ -9,11 +9,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower::ServiceExt as _;
 
-use super::access::{Gate, Head, Peer, Scope};
+use super::access::{Gate, Head, Peer};
 use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
 use super::{ApiSettings, escalations, events, health, ingest, records, runs};
+use crate::daemon::Scope;
 
 /// What the API knows while it runs.
 pub(super) struct App {
@@ -65,7 +66,7 @@ impl App {
         let caller = self.gate.admit(peer, head, scope)?;
         if let Some(kind) = kind {
             let most = ingest::most_bytes(&parts.headers, self.settings.event_bytes);
-            let body = read_body(body, most).await?;
+            let body = read_body(body, most, &parts.headers).await?;
             let (headers, query) = (&parts.headers, parts.uri.query());
             let incoming = ingest::Incoming { caller: &caller, headers, kind, query, body };
             return ingest::take(self, incoming).await;

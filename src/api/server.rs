@@ -21,7 +21,7 @@ use super::routes::App;
 /// the kernel's queue.
 const CONNECTIONS: usize = 1_024;
 /// How long the head of a request may take; also how long a connection may be idle.
-const HEAD_TIME: Duration = Duration::from_secs(60);
+const HEAD_TIME: Duration = Duration::from_mins(1);
 /// Bytes of a head: what nginx and Apache allow with room to spare.
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long requests under way may take to finish at the end.
@@ -129,4 +129,102 @@ impl Door {
 async fn pause(error: &std::io::Error) {
     tracing::warn!(%error, "a connection could not be accepted");
     tokio::time::sleep(ACCEPT_PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::app;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+    struct Rig {
+        folder: tempfile::TempDir,
+        port: u16,
+        shutdown: CancellationToken,
+        server: tokio::task::JoinHandle<()>,
+    }
+
+    async fn rig() -> Rig {
+        let folder = tempfile::tempdir().unwrap();
+        let unix = UnixListener::bind(folder.path().join("s")).unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        let shutdown = CancellationToken::new();
+        let listeners = Listeners { tcp: Some(tcp), unix };
+        let server = tokio::spawn(run(app(), listeners, shutdown.clone()));
+        Rig { folder, port, shutdown, server }
+    }
+
+    fn post(body: &str) -> String {
+        let length = body.len();
+        format!(
+            "POST /v1/events/note HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    /// Reads until so many answers have come, or the other side is done.
+    async fn answers(stream: &mut (impl AsyncRead + Unpin), count: usize) -> Vec<String> {
+        let (mut text, mut buffer) = (String::new(), [0; 4096]);
+        while text.matches("HTTP/1.1 ").count() < count || !text.ends_with('}') {
+            let read = stream.read(&mut buffer).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+        text.split("HTTP/1.1 ").skip(1).map(|answer| answer[..3].to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_connection_serves_many_requests_over_tcp_and_the_socket() {
+        let rig = rig().await;
+        let mut tcp = TcpStream::connect(("127.0.0.1", rig.port)).await.unwrap();
+        let mut unix = UnixStream::connect(rig.folder.path().join("s")).await.unwrap();
+        let pipelined = format!("{}{}{}", post("1"), post("{"), post("2"));
+        tcp.write_all(pipelined.as_bytes()).await.unwrap();
+        assert_eq!(answers(&mut tcp, 3).await, ["202", "400", "202"]);
+        unix.write_all(post("1").as_bytes()).await.unwrap();
+        assert_eq!(answers(&mut unix, 1).await, ["202"]);
+    }
+
+    #[tokio::test]
+    async fn too_much_is_refused_so_that_the_sender_hears_it() {
+        let rig = rig().await;
+        let mut tcp = TcpStream::connect(("127.0.0.1", rig.port)).await.unwrap();
+        let large = format!("\"{}\"", "x".repeat(3 * 1024 * 1024));
+        tcp.write_all(post(&large).as_bytes()).await.unwrap();
+        assert_eq!(answers(&mut tcp, 1).await, ["413"]);
+        let mut tcp = TcpStream::connect(("127.0.0.1", rig.port)).await.unwrap();
+        let head = post("").replace("length: 0", "length: 99999999\r\nexpect: 100-continue");
+        tcp.write_all(head.as_bytes()).await.unwrap();
+        assert_eq!(answers(&mut tcp, 1).await, ["413"]);
+        let mut tcp = TcpStream::connect(("127.0.0.1", rig.port)).await.unwrap();
+        let chunked = post("").replace("content-length: 0", "transfer-encoding: chunked");
+        tcp.write_all(chunked.as_bytes()).await.unwrap();
+        for _ in 0..40 {
+            tcp.write_all(format!("8000\r\n{}\r\n", "x".repeat(0x8000)).as_bytes()).await.unwrap();
+        }
+        tcp.write_all(b"0\r\n\r\n").await.unwrap();
+        assert_eq!(answers(&mut tcp, 1).await, ["413"]);
+    }
+
+    #[tokio::test]
+    async fn the_end_waits_for_requests_under_way_only() {
+        let rig = rig().await;
+        let mut idle = TcpStream::connect(("127.0.0.1", rig.port)).await.unwrap();
+        let mut slow = TcpStream::connect(("127.0.0.1", rig.port)).await.unwrap();
+        let request = post("\"half\"");
+        let (first, second) = request.split_at(request.len() - 3);
+        slow.write_all(first.as_bytes()).await.unwrap();
+        idle.write_all(post("1").as_bytes()).await.unwrap();
+        answers(&mut idle, 1).await;
+        rig.shutdown.cancel();
+        assert_eq!(idle.read(&mut [0; 8]).await.unwrap(), 0, "an idle connection is closed");
+        slow.write_all(second.as_bytes()).await.unwrap();
+        assert_eq!(answers(&mut slow, 1).await, ["202"]);
+        rig.server.await.unwrap();
+        assert!(TcpStream::connect(("127.0.0.1", rig.port)).await.is_err());
+    }
 }

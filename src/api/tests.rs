@@ -9,11 +9,11 @@ use axum::http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value as Json, json};
 
+use super::ApiSettings;
 use super::access::Peer;
 use super::engine::Engine;
 use super::routes::App;
-use super::{ApiSettings, Scope, Token};
-use crate::daemon::{Health, Unavailable};
+use crate::daemon::{Health, Scope, TokenConfig, Unavailable};
 use crate::model::*;
 use crate::pump::{Answer, Query, Story};
 
@@ -55,6 +55,7 @@ impl Script {
         Ok(reply)
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "the shape of the real one")]
     pub(super) fn ask(&self, query: Query) -> Result<Answer, Unavailable> {
         self.queries.lock().unwrap().push(query.clone());
         Ok(match query {
@@ -198,6 +199,11 @@ fn story() -> Story {
         ],
         children: vec![Arc::new(escalation())],
     }
+}
+
+/// The API before an engine that takes everything.
+pub(super) fn app() -> Arc<App> {
+    App::new(Engine::Scripted(Arc::default()), ApiSettings::new(new_id))
 }
 
 struct Rig {
@@ -475,11 +481,8 @@ async fn operators_are_known_by_name() {
 #[tokio::test]
 async fn health_is_open_and_says_little() {
     let rig = Rig::with(|settings| {
-        settings.tokens = vec![Token {
-            name: "x".into(),
-            scopes: [Scope::Read].into_iter().collect(),
-            sha256: [0; 32],
-        }];
+        settings.tokens =
+            vec![TokenConfig { name: "x".into(), scopes: vec![Scope::Read], sha256: [0; 32] }];
     });
     assert_eq!(rig.get("/v1/runs").await.status, 401);
     assert_eq!(rig.get("/-/healthy").await.body, json!({"status": "healthy"}));

@@ -39,9 +39,9 @@ pub(super) fn utf8<'a>(what: &str, bytes: &'a [u8]) -> Result<&'a str, EventErro
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
         Err(error) => {
-            let good = &bytes[..error.valid_up_to()];
-            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-            let column = 1 + good.iter().rev().take_while(|byte| **byte != b'\n').count();
+            let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+            let line = 1 + good.matches('\n').count();
+            let column = 1 + good.len() - good.rfind('\n').map_or(0, |at| at + 1);
             Err(EventError::Invalid(format!(
                 "{what} is not UTF-8: a wrong byte at line {line} column {column}"
             )))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Cause, Escalation, Event, Listening, Run};
 use crate::model::{self, Trace, TraceEntry};
-use crate::pump;
+use crate::pump::Story as Told;
 
 /// The whole story of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,7 +101,7 @@ pub struct Entry {
 impl Story {
     /// From the pump's answer.
     #[must_use]
-    pub fn new(story: &pump::Story) -> Self {
+    pub fn new(story: &Told) -> Self {
         let run = &*story.run;
         let object = |map: &model::Map| {
             map.iter().map(|(key, value)| (key.to_string(), value.to_json())).collect()
@@ -130,7 +130,7 @@ impl Story {
 }
 
 impl StepRef {
-    fn new(story: &pump::Story, pc: u32) -> Self {
+    fn new(story: &Told, pc: u32) -> Self {
         let known = story.steps.get(pc as usize);
         Self {
             pc,
@@ -142,7 +142,7 @@ impl StepRef {
 }
 
 impl Entry {
-    fn new(story: &pump::Story, entry: &TraceEntry) -> Self {
+    fn new(story: &Told, entry: &TraceEntry) -> Self {
         let whole_run = matches!(
             entry.what,
             Trace::Began(_) | Trace::Queued | Trace::Operator(_) | Trace::Ended(..)
