@@ -22,8 +22,14 @@ pub(super) fn check(built: &[Built], out: &mut Vec<Diagnostic>) {
     let called: BTreeSet<&Name> = built.iter().flat_map(|built| built.used.calls.keys()).collect();
     for (name, built) in &workflows {
         if built.workflow.triggers.is_empty() && !called.contains(name) {
-            let message = format!("nothing starts `{name}`: it has no triggers and nobody calls it");
-            let warning = Diagnostic::warning("never-started", &built.source.file, built.name.clone(), message);
+            let message =
+                format!("nothing starts `{name}`: it has no triggers and nobody calls it");
+            let warning = Diagnostic::warning(
+                "never-started",
+                &built.source.file,
+                built.name.clone(),
+                message,
+            );
             out.push(warning);
         }
     }
@@ -47,11 +53,12 @@ fn walk<'b>(
             walk(callee, workflows, path, done, out);
             continue;
         };
-        let round: Vec<&str> =
-            path[begin..].iter().chain([&callee]).map(|name| &***name).collect();
+        let round: Vec<&str> = path[begin..].iter().chain([&callee]).map(|name| &***name).collect();
         let message = format!("workflows call each other in a circle: {}", round.join(" → "));
         let mut error = Diagnostic::error("call-cycle", &built.source.file, span.clone(), message);
-        error.help("a run would never end; to begin again use an event: `emit` it and listen for it");
+        error.help(
+            "a run would never end; to begin again use an event: `emit` it and listen for it",
+        );
         out.push(error);
     }
     path.pop();

@@ -179,7 +179,8 @@ impl<'a> Sink<'a> {
         }
         for key in table.keys.iter().filter(|key| key.state == State::Required) {
             if !entries.iter().any(|entry| entry.key == key.name) {
-                self.missing(node, table.what, key.name).help(format!("`{}`: {}", key.name, key.about));
+                self.missing(node, table.what, key.name)
+                    .help(format!("`{}`: {}", key.name, key.about));
             }
         }
         Some(Fields { entries })
@@ -304,7 +305,8 @@ impl<'a> Sink<'a> {
         match &node.kind {
             Kind::Map(entries) => Some(entries),
             _ => {
-                self.wrong(node, what, "an object").map(|error| error.help("write `key: value` pairs"));
+                self.wrong(node, what, "an object")
+                    .map(|error| error.help("write `key: value` pairs"));
                 None
             }
         }

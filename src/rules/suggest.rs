@@ -5,10 +5,7 @@
 /// Near means at most one edit for each three letters (at least one, swaps count as one), or the
 /// same word in another case or with other separators.
 #[must_use]
-pub fn nearest<'a>(
-    written: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let plain = |text: &str| text.to_lowercase().replace(['_', '.', ' '], "-");
     let folded = plain(written);
     let allowed = (written.chars().count() / 3).max(1);

@@ -111,11 +111,9 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diag
                 "quote it: put the whole text in `\"…\"`; a condition may also say `not(…)`",
             )
         }
-        ErrorKind::BlockSequenceEntryNotAllowed => fault(
-            one,
-            "a list cannot begin here",
-            "begin it on the next line, or write `[a, b]`",
-        ),
+        ErrorKind::BlockSequenceEntryNotAllowed => {
+            fault(one, "a list cannot begin here", "begin it on the next line, or write `[a, b]`")
+        }
         ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => fault(
             one,
             "this line fits neither the list nor the keys above it",
@@ -145,7 +143,11 @@ pub(super) fn tag(file: &SourceFile, tag: &Range<usize>, value: &Range<usize>) -
     error.help(if written.starts_with("!!") || negated.is_empty() || whole.contains('\n') {
         "quote it".to_owned()
     } else {
-        format!("quote it (`\"{}\"`), or write `not({})`", whole.replace('"', "\\\""), bare.unwrap_or(negated))
+        format!(
+            "quote it (`\"{}\"`), or write `not({})`",
+            whole.replace('"', "\\\""),
+            bare.unwrap_or(negated)
+        )
     });
     error
 }
