@@ -78,6 +78,9 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
         declare(&found, &mut directory, &mut out);
         let parts = Parts::compile(&found, &sandbox, &directory, &mut out);
         calls::check(&parts.built, &mut out);
+        if !out.iter().any(Diagnostic::is_error) {
+            calls::never_started(&parts.built, &mut out);
+        }
         parts.pin(sandbox, &plugins, &directory, &mut out)
     });
     sort(sources, &mut out);
@@ -189,7 +192,7 @@ fn declare(found: &[Found<'_>], directory: &mut Directory, out: &mut Vec<Diagnos
         }
         let at = Declared { file: file.name.clone(), span: node.head() };
         if let Some(first) = directory.declare(*sort, name, at) {
-            let message = format!("there are two of the {} `{name}`", sort.word());
+            let message = format!("there are two {} `{name}`", sort.plural());
             let mut error = Diagnostic::error("duplicate-name", &file.name, node.head(), message);
             error.said("again here").also(&first.file, first.span.clone(), "first here");
             out.push(error);

@@ -7,7 +7,7 @@ use crate::model::Name;
 use super::assemble::Built;
 use super::diagnostic::Diagnostic;
 
-/// Reports every cycle of calls, once, and workflows that nothing can start.
+/// Reports every cycle of calls, once.
 pub(super) fn check(built: &[Built], out: &mut Vec<Diagnostic>) {
     let workflows: BTreeMap<&Name, &Built> = built
         .iter()
@@ -19,12 +19,16 @@ pub(super) fn check(built: &[Built], out: &mut Vec<Diagnostic>) {
         let mut path = Vec::new();
         walk(name, &workflows, &mut path, &mut done, out);
     }
+}
+
+/// Warns of workflows that nothing can start.
+pub(super) fn never_started(built: &[Built], out: &mut Vec<Diagnostic>) {
     let called: BTreeSet<&Name> = built.iter().flat_map(|built| built.used.calls.keys()).collect();
-    for (name, built) in &workflows {
-        if built.workflow.triggers.is_empty() && !called.contains(name) {
+    for Built { name: span, source, workflow, .. } in built {
+        let name = &source.name;
+        if !source.policy && workflow.triggers.is_empty() && !called.contains(name) {
             let message = format!("nothing starts `{name}`: it has no triggers and nobody calls it");
-            let warning = Diagnostic::warning("never-started", &built.source.file, built.name.clone(), message);
-            out.push(warning);
+            out.push(Diagnostic::warning("never-started", &source.file, span.clone(), message));
         }
     }
 }

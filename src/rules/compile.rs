@@ -417,6 +417,13 @@ impl Cx<'_> {
         Some(name.into())
     }
 
+    /// `hours:` the name of a calendar. An unknown one, which is reported, still counts as one, so
+    /// that durations are not reported for lack of it.
+    pub(super) fn hours(&mut self, node: &Node) -> Option<Name> {
+        let written = node.scalar().map(|scalar| Name::from(scalar.text.as_str()));
+        self.reference(node, "hours", Sort::Calendar).or(written)
+    }
+
     /// `retry` or `hold`: whether an attempt whose fate is not known is held for a person.
     pub(super) fn on_uncertain(&mut self, node: &Node) -> Option<bool> {
         let word = self.sink.raw(node, "on_uncertain")?;
@@ -479,7 +486,7 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "recipient" => "`recipient` is there only in the `allow` of a purpose",
         "steps" | "args" => "`steps` and `args` are there only in steps and in the filters of a running workflow",
         "trigger" => "in a trigger the arriving event is `event`; `trigger` is for steps and later filters",
-        "vars" => "`vars` are computed after the trigger and the key: use `event` here",
+        "vars" => "`vars` cannot be used here, only `event`",
         "event" => "no event is at hand here",
         "record" | "member" | "item" | "index" => "there is no such variable here; `record(\"kind/id\")` reads a record",
         _ => return None,

@@ -8,7 +8,6 @@ use crate::model::{Class, Duration, Name, limits};
 use crate::script::Shape;
 
 use super::compile::{Cx, Place};
-use super::directory::Sort;
 use super::flow::{Around, Flow, Label};
 use super::keys;
 use super::program::{Action, EmailBody, EmailStep, LadderPolicy, Mode, Workflow};
@@ -30,7 +29,7 @@ pub(super) fn escalation(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let name = fields.get("escalation").and_then(|node| cx.sink.name(node, "escalation"));
     let description = text(cx, fields, "description");
     let owner = text(cx, fields, "owner");
-    let hours = fields.get("hours").and_then(|node| cx.reference(node, "hours", Sort::Calendar));
+    let hours = fields.get("hours").and_then(|node| cx.hours(node));
     let unresolved = fields
         .get("unresolved")
         .and_then(|node| cx.duration(node, "unresolved", hours.as_ref()));

@@ -325,12 +325,12 @@ impl<'c, 'a> Flow<'c, 'a> {
             if !entries.iter().any(|entry| entry.key == key.name) {
                 let message = format!("{} needs `{}`", table.what, key.name);
                 sink.error("missing-key", main.key_span.clone(), message)
-                    .help(format!("`{}`: {}", key.name, key.about));
+                    .help(key.how_to_add());
             }
         }
         let fields = Fields::of(entries);
         let hours = match fields.get("hours") {
-            Some(node) => self.cx.reference(node, "hours", super::directory::Sort::Calendar),
+            Some(node) => self.cx.hours(node),
             None => around.hours.clone(),
         };
         Some(Common { fields, hours })
@@ -405,17 +405,20 @@ impl<'c, 'a> Flow<'c, 'a> {
         /// Attempts a rule may ask for: at the longest wait this is more than ten days.
         const ATTEMPTS: i64 = 1_000;
         let fields = self.cx.sink.fields(node, &keys::RETRY)?;
-        let mut retry = Retry::default();
-        if let Some(node) = fields.get("attempts") {
-            let attempts = self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS)?;
-            retry.attempts = u16::try_from(attempts).unwrap_or(retry.attempts);
-        }
-        if let Some(node) = fields.get("initial") {
-            retry.initial = self.cx.elapsed(node, "initial")?;
-        }
-        if let Some(node) = fields.get("max_wait") {
-            retry.max_wait = self.cx.elapsed(node, "max_wait")?;
-        }
+        let attempts = fields
+            .get("attempts")
+            .map(|node| self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS));
+        let initial = fields.get("initial").map(|node| self.cx.elapsed(node, "initial"));
+        let max_wait = fields.get("max_wait").map(|node| self.cx.elapsed(node, "max_wait"));
+        let default = Retry::default();
+        let mut retry = Retry {
+            attempts: match attempts {
+                Some(attempts) => u16::try_from(attempts?).unwrap_or(default.attempts),
+                None => default.attempts,
+            },
+            initial: initial.unwrap_or(Some(default.initial))?,
+            max_wait: max_wait.unwrap_or(Some(default.max_wait))?,
+        };
         if retry.max_wait < retry.initial {
             if fields.get("max_wait").is_some() {
                 self.cx

@@ -196,7 +196,7 @@ pub static STEPS: &[StepTable] = &[
         fields: fields(
             "an `email` step",
             &[
-                Key::required("purpose", "why it is sent: decides whether it may be"),
+                Key::required("purpose", "why it is sent, which decides whether it may be"),
                 Key::optional("template", "what it says: a file in `templates/`"),
                 Key::optional("subject", "its subject, without a template"),
                 Key::optional("text", "its text, without a template"),

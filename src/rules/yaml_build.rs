@@ -360,6 +360,7 @@ impl Builder<'_> {
 
     /// A plain scalar followed by ` #`: fine before a comment, a trap if the rest was meant as text.
     fn comment_traps(&mut self) {
+        let mut cut = Vec::new();
         for comment in &self.comments {
             let before = self.file.text[..comment.start].trim_end_matches([' ', '\t']);
             let Some(start) = self.plains.get(&before.len()) else { continue };
@@ -367,7 +368,12 @@ impl Builder<'_> {
             let rest = &self.file.text[comment.clone()];
             if let Some(trap) = yaml_faults::cut_off(self.file, &span, rest, comment) {
                 self.out.push(trap);
+                cut.push(span);
             }
+        }
+        // What is left of such a text would only lead to more mistakes.
+        for document in self.parsed.documents.iter_mut().filter(|_| !cut.is_empty()) {
+            break_nodes(&mut document.root, &cut);
         }
     }
 }
@@ -404,6 +410,17 @@ fn key_of(file: &SourceFile, node: &Node, entries: &[Entry], out: &mut Vec<Diagn
         }
     }
     key
+}
+
+fn break_nodes(node: &mut Node, at: &[Range<usize>]) {
+    match &mut node.kind {
+        Kind::Scalar(_) if at.contains(&node.span) => node.kind = Kind::Broken,
+        Kind::Scalar(_) | Kind::Broken => {}
+        Kind::List(items) => items.iter_mut().for_each(|item| break_nodes(item, at)),
+        Kind::Map(entries) => {
+            entries.iter_mut().for_each(|entry| break_nodes(&mut entry.value, at));
+        }
+    }
 }
 
 fn broken(bytes: &Range<usize>) -> Node {
