@@ -52,7 +52,7 @@ const SPECIAL_V4: &[(Ipv4Net, &str)] = &[
 ];
 
 /// As [`SPECIAL_V4`]. Source: <https://www.iana.org/assignments/iana-ipv6-special-registry/>.
-/// What lies outside of 2000::/3 is refused besides, as it is not global unicast.
+/// What lies outside of `2000::/3` is refused besides, as it is not global unicast.
 const SPECIAL_V6: &[(Ipv6Net, &str)] = &[
     (v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "an unspecified address"),
     (v6([0, 0, 0, 0, 0, 0, 0, 1], 128), "a loopback address"),
@@ -77,9 +77,9 @@ const fn v4(octets: [u8; 4], prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
 
-const fn v6(parts: [u16; 8], prefix: u8) -> Ipv6Net {
-    let [a, b, c, d, e, f, g, h] = parts;
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
+const fn v6(p: [u16; 8], prefix: u8) -> Ipv6Net {
+    let address = Ipv6Addr::new(p[0], p[1], p[2], p[3], p[4], p[5], p[6], p[7]);
+    Ipv6Net::new_assert(address, prefix)
 }
 
 impl NetworkPolicy {

@@ -16,7 +16,7 @@ mod writer;
 pub use clock::Clock;
 pub use config::{
     BadConfig, CONFIG_FILE, CONFIG_VARIABLE, Config, Endpoint, HttpConfig, Limits, LogConfig,
-    LogFormat, LogLevel, Retention, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
+    LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
 };
 pub use handle::{Handle, Health, Unavailable};
 pub use looping::Fatal;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::actions::Performer;
-use crate::model::ReadError;
+use crate::model::{Input, ReadError, Retention};
 use crate::pump::Pump;
 use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
@@ -16,11 +16,15 @@ use super::clock::Clock;
 use super::executor::Executor;
 use super::handle::{Handle, Health};
 use super::looping::{Fatal, Loop};
+use super::mailbox::Message;
 use super::notify::Watchdog;
 use super::writer::Writer;
 
 /// How often the room on the disk is looked at: at full speed a second writes some 20 MB.
 const SPACE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often what is past its retention is removed: retention counts days.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// A running engine.
 pub struct Daemon {
@@ -49,10 +53,11 @@ impl Daemon {
         store: Arc<dyn Store>,
         rules: Arc<RuleSet>,
         performer: Performer,
+        retention: Retention,
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let handle = Handle::new();
-        let pump = Pump::open(store.clone(), rules, clock.wall())?;
+        let pump = Pump::open(store.clone(), rules, clock.wall())?.keeping(retention);
         let runtime = tokio::runtime::Handle::current();
         let engine = Loop {
             pump,
@@ -68,6 +73,7 @@ impl Daemon {
             drop(done.send(engine.run()));
         })?;
         tokio::spawn(watch_space(store, handle.clone()));
+        tokio::spawn(sweep(handle.clone()));
         handle.set_health(Health::Ready);
         Ok(Self { handle, over })
     }
@@ -89,6 +95,14 @@ impl Daemon {
     /// [`Fatal`] when it ended by itself.
     pub async fn over(&mut self) -> Result<(), Fatal> {
         (&mut self.over).await.unwrap_or(Err(Fatal::Gone("engine")))
+    }
+}
+
+/// Has the engine remove what is past its retention.
+async fn sweep(handle: Handle) {
+    loop {
+        handle.shared().mailbox.push(Message::Input(Input::Sweep, None));
+        tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 

@@ -21,6 +21,7 @@ mod settle;
 mod stage;
 mod start;
 mod steps;
+mod sweep;
 mod time;
 mod timer;
 mod waits;
@@ -28,7 +29,7 @@ mod wake;
 
 use std::sync::Arc;
 
-use crate::model::{BundleId, Decision, Input, Instant, ReadError, View};
+use crate::model::{BundleId, Decision, Input, Instant, ReadError, Retention, View};
 use crate::rules::{Bundle, RuleSet};
 use stage::Stage;
 
@@ -45,6 +46,8 @@ pub struct World<'a> {
     pub view: &'a dyn View,
     /// Engine time.
     pub now: Instant,
+    /// How long what is over is kept.
+    pub retention: Retention,
 }
 
 /// Finds the version a run is pinned to.
@@ -85,6 +88,10 @@ pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
         }
         Input::Rules => {
             records::rules_changed(&mut stage)?;
+            None
+        }
+        Input::Sweep => {
+            sweep::begin(&mut stage);
             None
         }
     };

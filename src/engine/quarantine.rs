@@ -19,7 +19,7 @@ use super::World;
 pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decision, ReadError> {
     let mut decision = Decision::default();
     let run = match input {
-        Input::Event(_) | Input::Rules => {
+        Input::Event(_) | Input::Rules | Input::Sweep => {
             decision.reply = Some(Reply::Refused(Refusal::Broken(why.to_owned())));
             None
         }

@@ -173,7 +173,7 @@ pub(super) fn reindex(
     let records = stage.view().records(kind, after, REINDEX_PER_TASK)?;
     if let (true, Some(last)) = (records.len() == REINDEX_PER_TASK, records.last()) {
         let after = Some(last.address.id.clone());
-        stage.push(Task::Reindex { kind: kind.into(), after });
+        stage.push_later(Task::Reindex { kind: kind.into(), after });
     }
     for record in records {
         let record = Arc::unwrap_or_clone(record);

@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::rules::{Bundle, RuleSet};
 
-use super::{World, advance, finish, records, start, wake};
+use super::{World, advance, finish, records, start, sweep, wake};
 
 pub(super) struct Stage<'a> {
     pub(super) world: &'a World<'a>,
@@ -26,6 +26,7 @@ pub(super) struct Stage<'a> {
     commands: Vec<Command>,
     said: Vec<(RunId, Name, Text)>,
     agenda: VecDeque<Task>,
+    later: Vec<Task>,
     steps_left: usize,
     tasks_left: usize,
     next_event: EventNo,
@@ -52,6 +53,7 @@ impl<'a> Stage<'a> {
             commands: Vec::new(),
             said: Vec::new(),
             agenda: VecDeque::new(),
+            later: Vec::new(),
             steps_left: limits::STEPS_PER_INPUT,
             tasks_left: limits::TASKS_PER_INPUT,
             next_event: world.view.next_event(),
@@ -65,6 +67,11 @@ impl<'a> Stage<'a> {
     /// Something to do in this decision, or after it.
     pub(super) fn push(&mut self, task: Task) {
         self.agenda.push_back(task);
+    }
+
+    /// Something to do after this decision, so that others get their turn in between.
+    pub(super) fn push_later(&mut self, task: Task) {
+        self.later.push(task);
     }
 
     /// An item of the inbox is being done.
@@ -84,6 +91,8 @@ impl<'a> Stage<'a> {
                 Task::Promote { workflow, key } => {
                     finish::promote(self, &workflow, key.as_deref())?;
                 }
+                Task::SweepEvents { after } => sweep::events(self, after)?,
+                Task::SweepRuns { after } => sweep::runs(self, after)?,
                 Task::Reindex { kind, after } => records::reindex(self, &kind, after.as_deref())?,
             }
         }
@@ -115,7 +124,7 @@ impl<'a> Stage<'a> {
                 None => Write::RecordGone(address),
             });
         }
-        for task in self.agenda {
+        for task in self.agenda.into_iter().chain(self.later) {
             writes.push(Write::Inbox(self.next_inbox, task));
             self.next_inbox = self.next_inbox.next();
         }

@@ -30,6 +30,8 @@ pub enum Input {
     Inbox(InboxNo, Task),
     /// The rule set was put in force (at start, or by a reload).
     Rules,
+    /// Time to remove what is past its retention.
+    Sweep,
 }
 
 /// The end of an attempt, addressed.
@@ -100,6 +102,10 @@ pub struct Decision {
 pub enum Write {
     /// A new event, or a known one with more runs and verdicts.
     Event(Arc<StoredEvent>),
+    /// An event is past its retention.
+    EventGone(Arc<StoredEvent>),
+    /// A run is past its retention.
+    RunGone(Arc<Run>),
     /// (source, id) is taken: by which event, with which fingerprint.
     Identity(Digest, EventNo, Digest),
     /// A new or changed run, with what it was before.

@@ -65,6 +65,22 @@ pub trait View {
         value: &Value,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, ReadError>;
+    /// Events after `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn events_after(
+        &self,
+        after: EventNo,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, ReadError>;
+    /// Runs after `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn runs_after(&self, after: RunNo, limit: usize) -> Result<Vec<Arc<Run>>, ReadError>;
+    /// Whether a run that lives, or failed and may be retried, began with this event.
+    fn is_event_used(&self, no: EventNo) -> bool;
     /// Whether a bundle's sources are stored.
     ///
     /// # Errors

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use crate::engine::{self, World};
 use crate::model::{
-    BundleId, Command, InboxNo, Input, Instant, Name, ReadError, Reply, RunId, RunNo, Task, Text,
-    View, Write, limits,
+    BundleId, Command, InboxNo, Input, Instant, Name, ReadError, Reply, Retention, RunId, RunNo,
+    Task, Text, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
@@ -39,6 +39,7 @@ pub struct Pump<T> {
     /// What leaves when the batch being synced is durable.
     syncing: Option<Released<T>>,
     inputs: usize,
+    retention: Retention,
 }
 
 /// What may leave now that its batch is durable.
@@ -98,9 +99,17 @@ impl<T> Pump<T> {
             current: Released::default(),
             syncing: None,
             inputs: 0,
+            retention: Retention::default(),
         };
         pump.decide(now, Input::Rules, None)?;
         Ok(pump)
+    }
+
+    /// Keeps what is over as long as this says.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
     }
 
     /// Decides an input; `token` gets the reply when it is durable.
@@ -225,7 +234,13 @@ impl<T> Pump<T> {
         self.inputs += 1;
         let now = self.state.tick(wall);
         let shelf = self.library.over(&self.state);
-        let world = World { rules: &self.rules, bundles: &shelf, view: &self.state, now };
+        let world = World {
+            rules: &self.rules,
+            bundles: &shelf,
+            view: &self.state,
+            now,
+            retention: self.retention,
+        };
         let kept = input.clone();
         // A decision only reads: a panic in it leaves nothing half done.
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));

@@ -7,7 +7,7 @@ use crate::model::Name;
 use super::assemble::Built;
 use super::diagnostic::Diagnostic;
 
-/// Reports every cycle of calls, once, and workflows that nothing can start.
+/// Reports every cycle of calls, once.
 pub(super) fn check(built: &[Built], out: &mut Vec<Diagnostic>) {
     let workflows: BTreeMap<&Name, &Built> = built
         .iter()
@@ -19,18 +19,16 @@ pub(super) fn check(built: &[Built], out: &mut Vec<Diagnostic>) {
         let mut path = Vec::new();
         walk(name, &workflows, &mut path, &mut done, out);
     }
+}
+
+/// Warns of workflows that nothing can start.
+pub(super) fn never_started(built: &[Built], out: &mut Vec<Diagnostic>) {
     let called: BTreeSet<&Name> = built.iter().flat_map(|built| built.used.calls.keys()).collect();
-    for (name, built) in &workflows {
-        if built.workflow.triggers.is_empty() && !called.contains(name) {
-            let message =
-                format!("nothing starts `{name}`: it has no triggers and nobody calls it");
-            let warning = Diagnostic::warning(
-                "never-started",
-                &built.source.file,
-                built.name.clone(),
-                message,
-            );
-            out.push(warning);
+    for Built { name: span, source, workflow, .. } in built {
+        let name = &source.name;
+        if !source.policy && workflow.triggers.is_empty() && !called.contains(name) {
+            let message = format!("nothing starts `{name}`: it has no triggers and nobody calls it");
+            out.push(Diagnostic::warning("never-started", &source.file, span.clone(), message));
         }
     }
 }
@@ -53,12 +51,11 @@ fn walk<'b>(
             walk(callee, workflows, path, done, out);
             continue;
         };
-        let round: Vec<&str> = path[begin..].iter().chain([&callee]).map(|name| &***name).collect();
+        let round: Vec<&str> =
+            path[begin..].iter().chain([&callee]).map(|name| &***name).collect();
         let message = format!("workflows call each other in a circle: {}", round.join(" → "));
         let mut error = Diagnostic::error("call-cycle", &built.source.file, span.clone(), message);
-        error.help(
-            "a run would never end; to begin again use an event: `emit` it and listen for it",
-        );
+        error.help("a run would never end; to begin again use an event: `emit` it and listen for it");
         out.push(error);
     }
     path.pop();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::model::{Duration, DurationError, Instant, Map, Name, Span, Text, Value};
-use crate::script::{Condition, Expr, Names, Part, Sandbox, ScriptError, Shape};
+use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
 
 use super::decode::Sink;
 use super::directory::{Directory, Sort};
@@ -137,9 +137,7 @@ impl Cx<'_> {
         let trimmed = source.trim();
         if let Some(inner) = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
             let message = format!("`{what}` is an expression already: it takes no `${{…}}`");
-            self.sink
-                .error("expression", node.head(), message)
-                .help(format!("write `{}`", inner.trim()));
+            self.sink.error("expression", node.head(), message).help(format!("write `{}`", inner.trim()));
             return None;
         }
         self.check_mentions(node, source, 0, place);
@@ -184,11 +182,7 @@ impl Cx<'_> {
                 for entry in entries {
                     if entry.key.contains("${") {
                         self.sink
-                            .error(
-                                "not-literal",
-                                entry.key_span.clone(),
-                                "a key cannot be computed",
-                            )
+                            .error("not-literal", entry.key_span.clone(), "a key cannot be computed")
                             .help("keys are literal; use a `rhai` step to build an object");
                         complete = false;
                     }
@@ -217,7 +211,7 @@ impl Cx<'_> {
         match Shape::text(self.sandbox, text, &place.names()) {
             Ok(shape) => {
                 let mut from = 0;
-                for expr in exprs(&shape) {
+                for expr in shape.exprs() {
                     let source = expr.source();
                     if let Some(found) = text[from..].find(source) {
                         self.check_mentions(node, source, from + found, place);
@@ -272,20 +266,14 @@ impl Cx<'_> {
                 Mention::Step(id) if place.names.contains(&"steps") => {
                     if !self.local.ids.contains(id) {
                         let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
-                        self.sink
-                            .error("unknown-step", span, format!("no step has the id `{id}`"))
+                        self.sink.error("unknown-step", span, format!("no step has the id `{id}`"))
                             .help(hint);
                     }
                 }
                 Mention::Var(name) if place.names.contains(&"vars") => {
                     if !self.local.vars.contains(name) {
                         let hint = hint_or(name, &self.local.vars, "there are no variables here");
-                        self.sink
-                            .error(
-                                "unknown-variable",
-                                span,
-                                format!("there is no variable `vars.{name}` here"),
-                            )
+                        self.sink.error("unknown-variable", span, format!("there is no variable `vars.{name}` here"))
                             .help(hint);
                     }
                 }
@@ -312,9 +300,7 @@ impl Cx<'_> {
         let help = match (near, known) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(_)) => format!("add it to `index` of the document `record: {kind}`"),
-            (None, None) => {
-                format!("declare it in a document: `record: {kind}` with `index: [{index}]`")
-            }
+            (None, None) => format!("declare it in a document: `record: {kind}` with `index: [{index}]`"),
         };
         let message = format!("records of kind `{kind}` have no index `{index}`");
         self.sink.error("unknown-index", span, message).help(help);
@@ -341,9 +327,7 @@ impl Cx<'_> {
         }
         match text.parse::<Duration>() {
             Ok(_) if what != "lifetime" && text.ends_with('y') => {
-                self.sink
-                    .error("duration", node.head(), format!("`{text}` is too coarse here"))
-                    .help(YEARS_IN);
+                self.sink.error("duration", node.head(), format!("`{text}` is too coarse here")).help(YEARS_IN);
                 None
             }
             Ok(duration) => Some(duration),
@@ -370,8 +354,7 @@ impl Cx<'_> {
         hours: Option<&Name>,
     ) -> Option<Duration> {
         if duration.needs_calendar() && hours.is_none() {
-            let message =
-                format!("`{duration}` counts open time, but no calendar says when that is");
+            let message = format!("`{duration}` counts open time, but no calendar says when that is");
             self.sink
                 .error("needs-hours", node.head(), message)
                 .help("add `hours: CALENDAR` to the step or to the whole document");
@@ -434,6 +417,13 @@ impl Cx<'_> {
         Some(name.into())
     }
 
+    /// `hours:` the name of a calendar. An unknown one, which is reported, still counts as one, so
+    /// that durations are not reported for lack of it.
+    pub(super) fn hours(&mut self, node: &Node) -> Option<Name> {
+        let written = node.scalar().map(|scalar| Name::from(scalar.text.as_str()));
+        self.reference(node, "hours", Sort::Calendar).or(written)
+    }
+
     /// `retry` or `hold`: whether an attempt whose fate is not known is held for a person.
     pub(super) fn on_uncertain(&mut self, node: &Node) -> Option<bool> {
         let word = self.sink.raw(node, "on_uncertain")?;
@@ -463,11 +453,8 @@ impl Cx<'_> {
         match &node.kind {
             Kind::Broken => None,
             Kind::Scalar(scalar) if scalar.text.contains("${") => {
-                self.sink.error(
-                    "not-literal",
-                    node.head(),
-                    "rows are literal: `${…}` is not filled in here",
-                );
+                self.sink
+                    .error("not-literal", node.head(), "rows are literal: `${…}` is not filled in here");
                 None
             }
             Kind::Scalar(scalar) => Some(scalar.value()),
@@ -478,30 +465,11 @@ impl Cx<'_> {
             Kind::Map(entries) => {
                 let pairs: Vec<_> = entries
                     .iter()
-                    .map(|entry| {
-                        Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?))
-                    })
+                    .map(|entry| Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?)))
                     .collect();
                 pairs.into_iter().collect::<Option<Map>>().map(Value::Map)
             }
         }
-    }
-}
-
-/// The expressions of a shape, in the order of its text.
-pub(super) fn exprs(shape: &Shape) -> Vec<&Expr> {
-    match shape {
-        Shape::Literal(_) => Vec::new(),
-        Shape::Expr(expr) => vec![expr],
-        Shape::Text(parts) => parts
-            .iter()
-            .filter_map(|part| match part {
-                Part::Literal(_) => None,
-                Part::Value(expr) => Some(expr),
-            })
-            .collect(),
-        Shape::List(items) => items.iter().flat_map(exprs).collect(),
-        Shape::Map(entries) => entries.iter().flat_map(|(_, shape)| exprs(shape)).collect(),
     }
 }
 
@@ -516,17 +484,11 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "error" => "`error` is there only in the steps of an `on_error`",
         "old" => "`old` is there only in the `set` of a `record` step",
         "recipient" => "`recipient` is there only in the `allow` of a purpose",
-        "steps" | "args" => {
-            "`steps` and `args` are there only in steps and in the filters of a running workflow"
-        }
-        "trigger" => {
-            "in a trigger the arriving event is `event`; `trigger` is for steps and later filters"
-        }
-        "vars" => "`vars` are computed after the trigger and the key: use `event` here",
+        "steps" | "args" => "`steps` and `args` are there only in steps and in the filters of a running workflow",
+        "trigger" => "in a trigger the arriving event is `event`; `trigger` is for steps and later filters",
+        "vars" => "`vars` cannot be used here, only `event`",
         "event" => "no event is at hand here",
-        "record" | "member" | "item" | "index" => {
-            "there is no such variable here; `record(\"kind/id\")` reads a record"
-        }
+        "record" | "member" | "item" | "index" => "there is no such variable here; `record(\"kind/id\")` reads a record",
         _ => return None,
     })
 }

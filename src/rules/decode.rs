@@ -55,6 +55,12 @@ impl Key {
         Self { name, about, state: State::Optional }
     }
 
+    /// What to do about a missing one.
+    #[must_use]
+    pub fn how_to_add(&self) -> String {
+        format!("add `{}: …`: {}", self.name, self.about)
+    }
+
     /// A key of the language that is not supported yet.
     #[must_use]
     pub const fn later(name: &'static str, about: &'static str) -> Self {
@@ -179,8 +185,7 @@ impl<'a> Sink<'a> {
         }
         for key in table.keys.iter().filter(|key| key.state == State::Required) {
             if !entries.iter().any(|entry| entry.key == key.name) {
-                self.missing(node, table.what, key.name)
-                    .help(format!("`{}`: {}", key.name, key.about));
+                self.missing(node, table.what, key.name).help(key.how_to_add());
             }
         }
         Some(Fields { entries })
@@ -305,8 +310,7 @@ impl<'a> Sink<'a> {
         match &node.kind {
             Kind::Map(entries) => Some(entries),
             _ => {
-                self.wrong(node, what, "an object")
-                    .map(|error| error.help("write `key: value` pairs"));
+                self.wrong(node, what, "an object").map(|error| error.help("write `key: value` pairs"));
                 None
             }
         }

@@ -88,6 +88,18 @@ impl Sort {
         }
     }
 
+    /// Several of them.
+    pub(super) const fn plural(self) -> &'static str {
+        match self {
+            Self::Workflow => "workflows",
+            Self::Policy => "escalation policies",
+            Self::Calendar => "calendars",
+            Self::Purpose => "purposes",
+            Self::Record => "record kinds",
+            Self::Endpoint => "endpoints",
+        }
+    }
+
     /// The code of a diagnostic about an unknown one.
     pub(super) const fn code(self) -> &'static str {
         match self {

@@ -77,7 +77,13 @@ impl<'c, 'a> Flow<'c, 'a> {
     }
 
     /// A step without anything special, whose targets are labels.
-    pub(super) fn bare(&self, node: &Node, path: &str, action: Action, next: Label) -> Step {
+    pub(super) fn bare(
+        &self,
+        node: &Node,
+        path: &str,
+        action: Action,
+        next: Label,
+    ) -> Step {
         Step {
             path: path.into(),
             line: self.cx.line(node.head().start),
@@ -259,7 +265,8 @@ impl<'c, 'a> Flow<'c, 'a> {
             }
             _ => {
                 let (first, second) = (mains[0].0, mains[1].0);
-                let message = format!("`{}` and `{}` cannot be one step", first.key, second.key);
+                let message =
+                    format!("`{}` and `{}` cannot be one step", first.key, second.key);
                 let file = sink.file.name.clone();
                 sink.error("two-main-keys", second.key_span.clone(), message)
                     .said("a second main key")
@@ -304,10 +311,7 @@ impl<'c, 'a> Flow<'c, 'a> {
                         (None, None) => {
                             let names: Vec<_> = table.names().collect();
                             match names.len() {
-                                0 => format!(
-                                    "it takes only {}",
-                                    suggest::list(&["id", "if", "on_error"])
-                                ),
+                                0 => format!("it takes only {}", suggest::list(&["id", "if", "on_error"])),
                                 _ => format!("its fields are {}", suggest::list(&names)),
                             }
                         }
@@ -321,12 +325,12 @@ impl<'c, 'a> Flow<'c, 'a> {
             if !entries.iter().any(|entry| entry.key == key.name) {
                 let message = format!("{} needs `{}`", table.what, key.name);
                 sink.error("missing-key", main.key_span.clone(), message)
-                    .help(format!("`{}`: {}", key.name, key.about));
+                    .help(key.how_to_add());
             }
         }
         let fields = Fields::of(entries);
         let hours = match fields.get("hours") {
-            Some(node) => self.cx.reference(node, "hours", super::directory::Sort::Calendar),
+            Some(node) => self.cx.hours(node),
             None => around.hours.clone(),
         };
         Some(Common { fields, hours })
@@ -367,13 +371,7 @@ impl<'c, 'a> Flow<'c, 'a> {
             } else if matches!(kind, "escalate" | "call") {
                 self.cx.duration(node, "timeout", common.hours.as_ref())
             } else {
-                useless(
-                    self.cx,
-                    fields,
-                    "timeout",
-                    kind,
-                    "`email`, `webhook`, `wait_for`, `escalate` and `call`",
-                );
+                useless(self.cx, fields, "timeout", kind, "`email`, `webhook`, `wait_for`, `escalate` and `call`");
                 None
             }
         });
@@ -407,17 +405,20 @@ impl<'c, 'a> Flow<'c, 'a> {
         /// Attempts a rule may ask for: at the longest wait this is more than ten days.
         const ATTEMPTS: i64 = 1_000;
         let fields = self.cx.sink.fields(node, &keys::RETRY)?;
-        let mut retry = Retry::default();
-        if let Some(node) = fields.get("attempts") {
-            let attempts = self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS)?;
-            retry.attempts = u16::try_from(attempts).unwrap_or(retry.attempts);
-        }
-        if let Some(node) = fields.get("initial") {
-            retry.initial = self.cx.elapsed(node, "initial")?;
-        }
-        if let Some(node) = fields.get("max_wait") {
-            retry.max_wait = self.cx.elapsed(node, "max_wait")?;
-        }
+        let attempts = fields
+            .get("attempts")
+            .map(|node| self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS));
+        let initial = fields.get("initial").map(|node| self.cx.elapsed(node, "initial"));
+        let max_wait = fields.get("max_wait").map(|node| self.cx.elapsed(node, "max_wait"));
+        let default = Retry::default();
+        let mut retry = Retry {
+            attempts: match attempts {
+                Some(attempts) => u16::try_from(attempts?).unwrap_or(default.attempts),
+                None => default.attempts,
+            },
+            initial: initial.unwrap_or(Some(default.initial))?,
+            max_wait: max_wait.unwrap_or(Some(default.max_wait))?,
+        };
         if retry.max_wait < retry.initial {
             if fields.get("max_wait").is_some() {
                 self.cx
@@ -452,7 +453,8 @@ impl<'c, 'a> Flow<'c, 'a> {
         let step = self.bare(node, path, Action::Branch(Vec::new()), next);
         self.push(step);
         let then = self.block(&main.value, &format!("{path}.then"), around, next);
-        let mut arms = vec![BranchArm { condition, target: then.0, label: "then".into() }];
+        let mut arms =
+            vec![BranchArm { condition, target: then.0, label: "then".into() }];
         if let Some(node) = fields.get("else") {
             let target = self.block(node, &format!("{path}.else"), around, next);
             arms.push(BranchArm { condition: None, target: target.0, label: "else".into() });
@@ -487,21 +489,13 @@ impl<'c, 'a> Flow<'c, 'a> {
                             .help("put `else` last");
                     }
                     let target = self.block(block, &format!("{path}.else"), around, next);
-                    arms.push(BranchArm {
-                        condition: None,
-                        target: target.0,
-                        label: "else".into(),
-                    });
+                    arms.push(BranchArm { condition: None, target: target.0, label: "else".into() });
                 }
                 _ if case.is_broken() => {}
                 _ => {
                     self.cx
                         .sink
-                        .error(
-                            "switch",
-                            case.head(),
-                            "a case has `if` and `then`, the last one only `else`",
-                        )
+                        .error("switch", case.head(), "a case has `if` and `then`, the last one only `else`")
                         .help("write `- { if: …, then: […] }` and, last, `- { else: […] }`");
                 }
             }
@@ -518,9 +512,7 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// Sets where the wait at `at` goes on when time is up.
     pub(super) fn set_on_timeout(&mut self, at: Label, target: Label) {
         let at = self.labels[at.0 as usize] as usize;
-        if let Some(Step { action: Action::WaitFor { on_timeout, .. }, .. }) =
-            self.steps.get_mut(at)
-        {
+        if let Some(Step { action: Action::WaitFor { on_timeout, .. }, .. }) = self.steps.get_mut(at) {
             *on_timeout = Some(target.0);
         }
     }
@@ -533,7 +525,11 @@ impl<'c, 'a> Flow<'c, 'a> {
 }
 
 /// An id or the name of a variable: `[a-z_][a-z0-9_]*`.
-pub(super) fn variable(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<crate::model::Text> {
+pub(super) fn variable(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    what: &str,
+) -> Option<crate::model::Text> {
     let text = cx.sink.raw(node, what)?;
     if filters::is_variable(text) {
         return Some(text.into());
@@ -546,14 +542,8 @@ pub(super) fn variable(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<crate
 pub(super) fn bad_variable(cx: &mut Cx<'_>, span: std::ops::Range<usize>, text: &str) {
     let fixed = text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let rule = "lower-case letters, digits and `_`, no digit first";
-    let help = if filters::is_variable(&fixed) {
-        format!("write `{fixed}`: {rule}")
-    } else {
-        rule.to_owned()
-    };
-    cx.sink
-        .error("bad-name", span, format!("`{text}` cannot be the name of a result or variable"))
-        .help(help);
+    let help = if filters::is_variable(&fixed) { format!("write `{fixed}`: {rule}") } else { rule.to_owned() };
+    cx.sink.error("bad-name", span, format!("`{text}` cannot be the name of a result or variable")).help(help);
 }
 
 fn useless(cx: &mut Cx<'_>, fields: Fields<'_>, key: &str, kind: &str, where_it_works: &str) {

@@ -84,10 +84,7 @@ const ESCALATION: Table = Table {
         Key::optional("owner", "who answers for it"),
         Key::optional("hours", "the calendar of its durations"),
         Key::required("levels", "who is told when, in order"),
-        Key::optional(
-            "unresolved",
-            "after an acknowledgement: go on with the next level after this",
-        ),
+        Key::optional("unresolved", "after an acknowledgement: go on with the next level after this"),
         Key::optional("repeat", "how many more rounds after the first"),
         Key::optional("template", "what `notify` sends, if not the built-in one"),
     ],
@@ -199,7 +196,7 @@ pub static STEPS: &[StepTable] = &[
         fields: fields(
             "an `email` step",
             &[
-                Key::required("purpose", "why it is sent: decides whether it may be"),
+                Key::required("purpose", "why it is sent, which decides whether it may be"),
                 Key::optional("template", "what it says: a file in `templates/`"),
                 Key::optional("subject", "its subject, without a template"),
                 Key::optional("text", "its text, without a template"),
@@ -305,17 +302,9 @@ pub static STEPS: &[StepTable] = &[
     },
     StepTable { main: "vars", about: "sets variables", fields: fields("a `vars` step", &[]) },
     StepTable { main: "rhai", about: "computes a value", fields: fields("a `rhai` step", &[]) },
-    StepTable {
-        main: "log",
-        about: "writes into the run's story",
-        fields: fields("a `log` step", &[]),
-    },
+    StepTable { main: "log", about: "writes into the run's story", fields: fields("a `log` step", &[]) },
     StepTable { main: "stop", about: "ends the run well", fields: fields("a `stop` step", &[]) },
-    StepTable {
-        main: "fail",
-        about: "ends the run as failed",
-        fields: fields("a `fail` step", &[]),
-    },
+    StepTable { main: "fail", about: "ends the run as failed", fields: fields("a `fail` step", &[]) },
     StepTable { main: "action", about: "an action of a plugin", fields: None },
     StepTable { main: "script", about: "a function off the loop", fields: None },
     StepTable { main: "approve", about: "asks people", fields: None },

@@ -1,30 +1,19 @@
 //! "Did you mean": the nearest of the names that would have been right.
 
-/// The nearest of `known` to what was written, if one is near enough to be meant.
-///
-/// Near means at most one edit for each three letters (at least one, swaps count as one), or the
-/// same word in another case or with other separators.
+use crate::script::closest;
+
+/// The nearest of `known` to what was written, if one is near enough to be meant: a slip of the
+/// fingers, or the word cut short.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['_', '.', ' '], "-");
-    let folded = plain(written);
-    let allowed = (written.chars().count() / 3).max(1);
-    known
-        .into_iter()
-        .filter(|candidate| *candidate != written)
-        .filter_map(|candidate| {
-            let other = plain(candidate);
-            if other == folded {
-                return Some((0, candidate));
-            }
-            let distance = strsim::damerau_levenshtein(&folded, &other);
-            // A word of two letters is near to every other one.
-            let enough = distance <= allowed && distance < other.chars().count();
-            let begins = folded.len() >= 4 && other.starts_with(&folded);
-            (enough || begins).then_some((distance, candidate))
-        })
-        .min()
-        .map(|(_, candidate)| candidate)
+    /// Letters that a word cut short must have to be recognised.
+    const CUT: usize = 4;
+    let known: Vec<&str> =
+        known.into_iter().filter(|candidate| *candidate != written).collect();
+    closest(written, known.iter().copied()).or_else(|| {
+        let cut = |candidate: &&str| written.len() >= CUT && candidate.starts_with(written);
+        known.iter().copied().find(cut)
+    })
 }
 
 /// `did you mean …?` for the nearest name, or the list of what there is, if it is short.

@@ -7,7 +7,6 @@ use crate::model::{Duration, Text, limits};
 
 use super::compile::{Cx, Place};
 use super::decode::Fields;
-use super::directory::Sort;
 use super::filters;
 use super::flow::{Around, Flow, bad_variable};
 use super::keys;
@@ -16,6 +15,9 @@ use super::yaml::{Kind, Node};
 
 /// Triggers and exits of one workflow: each is looked at for every event of its type.
 const FILTERS: usize = 100;
+
+/// The highest `max:`, as many waiting runs as the engine is built for.
+const MAX: i64 = 1_000_000;
 
 /// Compiles a `workflow:` document; `None` if anything is wrong with it, which is reported.
 pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
@@ -26,7 +28,7 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let description = text(cx, fields, "description");
     let owner = text(cx, fields, "owner");
     let enabled = fields.get("enabled").map_or(Some(true), |node| cx.sink.boolean(node, "enabled"));
-    let hours = fields.get("hours").and_then(|node| cx.reference(node, "hours", Sort::Calendar));
+    let hours = fields.get("hours").and_then(|node| cx.hours(node));
     let triggers = fields
         .get("triggers")
         .map(|node| filters_of(cx, node, "triggers", filters::trigger))
@@ -35,7 +37,7 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let mode = mode(cx, fields);
     let max = fields
         .get("max")
-        .and_then(|node| cx.sink.whole(node, "max", 1..=i64::from(u32::MAX)))
+        .and_then(|node| cx.sink.whole(node, "max", 1..=MAX))
         .and_then(|max| u32::try_from(max).ok());
     let lifetime = match fields.get("lifetime") {
         Some(node) => cx.duration(node, "lifetime", hours.as_ref()),
@@ -48,10 +50,13 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let exit = fields
         .get("exit")
         .map(|node| {
-            filters_of(cx, node, "exit", |cx, item| filters::running(cx, item, "exit", Place::STEP))
+            filters_of(cx, node, "exit", |cx, item| {
+                filters::running(cx, item, "exit", Place::STEP)
+            })
         })
         .unwrap_or_default();
-    let around = Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
+    let around =
+        Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
     let mut flow = Flow::new(cx);
     if let Some(node) = fields.get("steps") {
         let end = flow.label();

@@ -205,15 +205,21 @@ impl Scalar {
 
 /// How much white space of the source was folded away before the character `c`.
 fn gap(source: &str, c: char) -> usize {
+    let blank = |set: &[char]| source.len() - source.trim_start_matches(set).len();
     if source.starts_with(c) || source.starts_with('\\') {
         return 0;
     }
-    if c == ' ' && source.starts_with(['\n', '\r']) {
-        return 0;
+    match c {
+        // A line break, or the space it was folded into, may stand after blanks.
+        ' ' | '\n' => {
+            let blanks = blank(&[' ', '\t', '\r']);
+            if source[blanks..].starts_with('\n') { blanks } else { 0 }
+        }
+        _ => {
+            let blanks = blank(&[' ', '\t', '\r', '\n']);
+            if source[blanks..].starts_with([c, '\\']) { blanks } else { 0 }
+        }
     }
-    let skipped = source.len() - source.trim_start_matches([' ', '\t', '\r', '\n']).len();
-    let after = &source[skipped..];
-    if c.is_whitespace() || after.starts_with(c) || after.starts_with('\\') { skipped } else { 0 }
 }
 
 /// A plain scalar by the core schema.
@@ -263,8 +269,7 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_the_core_schema() {
-        for text in ["no", "on", "yes", "off", "12:30", "2026-03-02", "1.2.3", "1e", "0x", "-", "."]
-        {
+        for text in ["no", "on", "yes", "off", "12:30", "2026-03-02", "1.2.3", "1e", "0x", "-", "."] {
             assert_eq!(plain(text), Value::text(text), "{text}");
         }
         assert_eq!(plain("-12"), Value::Int(-12));

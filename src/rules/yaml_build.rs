@@ -39,10 +39,7 @@ pub fn parse(file: &SourceFile, out: &mut Vec<Diagnostic>) -> Parsed {
         let message = format!("a file of {} KiB is too large to be rules", file.text.len() / 1024);
         out.push(Diagnostic::error("too-large", &file.name, 0..0, message));
         if let Some(last) = out.last_mut() {
-            last.help(format!(
-                "at most {} KiB a file: split it, or keep data in records",
-                FILE_BYTES / 1024
-            ));
+            last.help(format!("at most {} KiB a file: split it, or keep data in records", FILE_BYTES / 1024));
         }
         return Parsed { documents: Vec::new(), incomplete: true };
     }
@@ -151,8 +148,7 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, bytes: &Range<usize>, tag: Option<Range<usize>>) -> bool {
         match event {
             Event::DocumentStart(explicit, _) => {
-                self.document_start =
-                    if explicit { bytes.end } else { self.last_end.min(bytes.start) };
+                self.document_start = if explicit { bytes.end } else { self.last_end.min(bytes.start) };
                 self.anchors.clear();
                 self.open_anchors.clear();
                 true
@@ -161,7 +157,9 @@ impl Builder<'_> {
                 self.finish(bytes.start);
                 true
             }
-            Event::Scalar(text, style, anchor, _) => self.scalar(&text, style, anchor, bytes, tag),
+            Event::Scalar(text, style, anchor, _) => {
+                self.scalar(&text, style, anchor, bytes, tag)
+            }
             Event::Alias(id) => self.alias(id, bytes),
             Event::UnresolvedAlias(name) => {
                 self.out.push(yaml_faults::unknown_alias(self.file, &name, bytes));
@@ -230,9 +228,7 @@ impl Builder<'_> {
             }
         };
         if let Some(mut found) = found {
-            found.help(
-                "quote it if you mean empty text: `\"\"`; else give a value or take the line out",
-            );
+            found.help("quote it if you mean empty text: `\"\"`; else give a value or take the line out");
             self.out.push(found);
         }
         self.add(broken(bytes), 1, anchor)
@@ -297,8 +293,7 @@ impl Builder<'_> {
             Content::Map { entries, .. } => Kind::Map(entries),
         };
         // A block collection ends with its last child, not where the next token begins.
-        let end =
-            if bytes.is_empty() { last_byte(&kind).unwrap_or(frame.start) } else { bytes.end };
+        let end = if bytes.is_empty() { last_byte(&kind).unwrap_or(frame.start) } else { bytes.end };
         let node = Node { span: frame.start..end.max(frame.start), kind };
         if frame.anchor != 0 {
             self.open_anchors.remove(&frame.anchor);
@@ -365,6 +360,7 @@ impl Builder<'_> {
 
     /// A plain scalar followed by ` #`: fine before a comment, a trap if the rest was meant as text.
     fn comment_traps(&mut self) {
+        let mut cut = Vec::new();
         for comment in &self.comments {
             let before = self.file.text[..comment.start].trim_end_matches([' ', '\t']);
             let Some(start) = self.plains.get(&before.len()) else { continue };
@@ -372,7 +368,12 @@ impl Builder<'_> {
             let rest = &self.file.text[comment.clone()];
             if let Some(trap) = yaml_faults::cut_off(self.file, &span, rest, comment) {
                 self.out.push(trap);
+                cut.push(span);
             }
+        }
+        // What is left of such a text would only lead to more mistakes.
+        for document in self.parsed.documents.iter_mut().filter(|_| !cut.is_empty()) {
+            break_nodes(&mut document.root, &cut);
         }
     }
 }
@@ -409,6 +410,17 @@ fn key_of(file: &SourceFile, node: &Node, entries: &[Entry], out: &mut Vec<Diagn
         }
     }
     key
+}
+
+fn break_nodes(node: &mut Node, at: &[Range<usize>]) {
+    match &mut node.kind {
+        Kind::Scalar(_) if at.contains(&node.span) => node.kind = Kind::Broken,
+        Kind::Scalar(_) | Kind::Broken => {}
+        Kind::List(items) => items.iter_mut().for_each(|item| break_nodes(item, at)),
+        Kind::Map(entries) => {
+            entries.iter_mut().for_each(|entry| break_nodes(&mut entry.value, at));
+        }
+    }
 }
 
 fn broken(bytes: &Range<usize>) -> Node {

@@ -111,10 +111,14 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diag
                 "quote it: put the whole text in `\"…\"`; a condition may also say `not(…)`",
             )
         }
-        ErrorKind::BlockSequenceEntryNotAllowed => {
-            fault(one, "a list cannot begin here", "begin it on the next line, or write `[a, b]`")
-        }
-        ErrorKind::ExpectedBlockMappingKey | ErrorKind::InvalidIndentation => fault(
+        ErrorKind::BlockSequenceEntryNotAllowed => fault(
+            one,
+            "a list cannot begin here",
+            "begin it on the next line, or write `[a, b]`",
+        ),
+        ErrorKind::ExpectedBlockMappingKey
+        | ErrorKind::ExpectedBlockSequenceEntry
+        | ErrorKind::InvalidIndentation => fault(
             one,
             "this line fits neither the list nor the keys above it",
             "indent it exactly like its siblings; a list item begins with `- `",
@@ -138,16 +142,15 @@ pub(super) fn tag(file: &SourceFile, tag: &Range<usize>, value: &Range<usize>) -
     let message = format!("`{written}` without quotes is a YAML tag, not text");
     let mut error =
         Diagnostic::error("tag", &file.name, tag.start..tag.start + whole.len(), message);
-    let negated = whole.trim_start_matches('!').trim();
+    // The tag is what the `!` negates; what follows it stays as it is.
+    let negated = written.trim_start_matches('!');
     let bare = negated.strip_prefix('(').and_then(|inner| inner.strip_suffix(')'));
-    error.help(if written.starts_with("!!") || negated.is_empty() || whole.contains('\n') {
+    let rest = whole.strip_prefix(written).unwrap_or_default();
+    error.help(if written.starts_with("!!") || negated.is_empty() || is_open(negated) {
         "quote it".to_owned()
     } else {
-        format!(
-            "quote it (`\"{}\"`), or write `not({})`",
-            whole.replace('"', "\\\""),
-            bare.unwrap_or(negated)
-        )
+        let quoted = whole.replace('"', "\\\"");
+        format!("quote it (`\"{quoted}\"`), or write `not({}){rest}`", bare.unwrap_or(negated))
     });
     error
 }

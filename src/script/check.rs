@@ -2,6 +2,7 @@
 //! every function exists and takes that many arguments.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
@@ -9,7 +10,7 @@ use crate::model::Value;
 
 use super::convert::to_value;
 use super::error::ScriptError;
-use super::functions::{ALIASES, LATER, builtins};
+use super::functions::{ALIASES, LATER, OWN, builtins};
 use super::lexer::lex;
 use super::rewrite::Rewritten;
 use super::suggest::closest;
@@ -46,7 +47,8 @@ impl Table {
     pub(super) fn new() -> Self {
         let mut table = Self(BTreeMap::new());
         for builtin in builtins() {
-            let owner = if builtin.plugin_only { Owner::BuiltinOfPlugins } else { Owner::Builtin };
+            let owner =
+                if builtin.plugin_only { Owner::BuiltinOfPlugins } else { Owner::Builtin };
             let signature =
                 Signature { owner, arity: builtin.arity(), text: builtin.signature.to_owned() };
             table.add(builtin.name(), signature);
@@ -174,22 +176,28 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, call: &FnCallExpr, position: Position, method: bool) {
-        if call.is_operator_call() || is_capture(call) {
+        if call.is_operator_call() || self.is_ours(call, position) {
             return;
         }
         if call.is_qualified() {
             return self.refuse(position, "modules cannot be used".to_owned(), None);
         }
         let receiver = method.then_some(None);
-        let literals = call
-            .args
-            .iter()
-            .map(|arg| arg.get_literal_value(None).and_then(|literal| to_value(&literal).ok()));
+        let literals = call.args.iter().map(|arg| {
+            arg.get_literal_value(None).and_then(|literal| to_value(&literal).ok())
+        });
         let args: Vec<_> = receiver.into_iter().chain(literals).collect();
         if let Some((message, help)) = self.wrong(&call.name, args.len(), method) {
             self.refuse(position, message, help);
         }
         self.facts.calls.push((call.name.to_string(), args));
+    }
+
+    /// Whether the compiler or the rewriting made this call, not the author.
+    fn is_ours(&self, call: &FnCallExpr, position: Position) -> bool {
+        let offset = self.rewritten.offset(position);
+        let written = self.source.get(offset..).is_some_and(|rest| rest.starts_with(call.name.as_str()));
+        !written && (call.name == "curry" || call.name == OWN)
     }
 
     /// What is wrong with calling `name` with `count` arguments, the receiver of a method included.
@@ -204,21 +212,13 @@ impl Checker<'_> {
         }
         let Some(found) = visible.iter().find(|s| (s.arity.0..=s.arity.1).contains(&count)) else {
             let own = usize::from(method);
-            let mut counts: Vec<usize> = visible
-                .iter()
-                .flat_map(|s| s.arity.0..=s.arity.1)
-                .map(|n| n.saturating_sub(own))
-                .collect();
+            let mut counts: Vec<usize> =
+                visible.iter().flat_map(|s| s.arity.0..=s.arity.1).map(|n| n.saturating_sub(own)).collect();
             counts.sort_unstable();
             counts.dedup();
-            let help =
-                visible.iter().map(|s| format!("`{}`", s.text)).collect::<Vec<_>>().join(" or ");
+            let help = visible.iter().map(|s| format!("`{}`", s.text)).collect::<Vec<_>>().join(" or ");
             return Some((
-                format!(
-                    "`{name}` takes {} here, not {}",
-                    arguments(&counts),
-                    count - own.min(count)
-                ),
+                format!("`{name}` takes {} here, not {}", arguments(&counts), count - own.min(count)),
                 Some(help),
             ));
         };
@@ -272,30 +272,25 @@ impl Checker<'_> {
     }
 
     fn refuse(&mut self, position: Position, message: String, help: Option<String>) {
-        let offset = self.rewritten.offset(position);
-        self.errors.push(ScriptError {
-            offset,
-            len: token_len(self.source, offset),
-            message,
-            help,
-        });
+        let place = covered(self.source, self.rewritten.offset(position));
+        self.errors.push(ScriptError { offset: place.start, len: place.len(), message, help });
     }
 }
 
-/// The length of the token at `offset`: what an error there covers.
-pub(super) fn token_len(source: &str, offset: usize) -> usize {
-    lex(source)
+/// The token at `offset`, from there on: what an error there covers. At the end of the text it is
+/// the last character that is not blank.
+pub(super) fn covered(source: &str, offset: usize) -> Range<usize> {
+    let text = source.trim_end();
+    if offset >= text.len() {
+        let last = text.chars().next_back().map_or(0, char::len_utf8);
+        return text.len() - last..text.len();
+    }
+    let end = lex(source)
         .iter()
         .find(|token| (token.start..token.end).contains(&offset))
-        .map(|token| token.end - offset)
-        .or_else(|| source.get(offset..).and_then(|rest| rest.chars().next()).map(char::len_utf8))
-        .unwrap_or(usize::from(!source.is_empty()))
-}
-
-/// What the compiler itself puts around a closure that captures variables.
-fn is_capture(call: &FnCallExpr) -> bool {
-    call.name == "curry"
-        && matches!(call.args.first(), Some(Expr::DynamicConstant(value, _)) if value.is_fnptr())
+        .map(|token| token.end)
+        .or_else(|| Some(offset + source.get(offset..)?.chars().next()?.len_utf8()));
+    offset..end.unwrap_or(text.len())
 }
 
 fn arguments(counts: &[usize]) -> String {

@@ -5,7 +5,7 @@ use rhai::{Dynamic, EvalAltResult, LexError, ParseError, ParseErrorType, Positio
 use crate::model::Text;
 
 use super::chains::path_at;
-use super::check::token_len;
+use super::check::covered;
 use super::convert::{human_type, to_value, type_name};
 use super::error::{EvalError, ScriptError};
 use super::lexer::{Kind, lex};
@@ -40,20 +40,29 @@ pub(super) fn parse_error<'n>(
     let word = at.map_or("", |at| tokens[at].of(source));
     let before = at.and_then(|at| at.checked_sub(1)).map_or("", |at| tokens[at].of(source));
     let (message, help) = match error.err_type() {
+        ParseErrorType::VariableUndefined(name) if foreign(name).is_some() => {
+            (format!("there is no variable `{name}`"), foreign(name).map(str::to_owned))
+        }
         ParseErrorType::VariableUndefined(name) => {
             let names: Vec<_> = names.into_iter().collect();
             let help = closest(name, names.iter().copied())
                 .map(|meant| format!("did you mean `{meant}`?"))
-                .or_else(|| {
-                    Some(format!("for a text, write \"{name}\"; known here: {}", names.join(", ")))
-                });
+                .or_else(|| Some(format!("for a text, write \"{name}\"; known here: {}", names.join(", "))));
             (format!("there is no variable `{name}`"), help)
+        }
+        ParseErrorType::BadInput(LexError::UnexpectedInput(input))
+            if input.chars().all(|c| c.is_alphabetic() && !c.is_ascii()) =>
+        {
+            (
+                format!("`{input}` cannot stand in a name"),
+                Some("names have letters a to z, digits and `_`".to_owned()),
+            )
         }
         ParseErrorType::Reserved(name) if matches!(name.as_str(), "null" | "nil" | "void") => {
             (format!("`{name}` is not a value"), Some("write `()`".to_owned()))
         }
-        ParseErrorType::Reserved(name) if matches!(name.as_str(), "===" | "!==") => {
-            (format!("`{name}` is not an operator"), Some(format!("write `{}`", &name[..2])))
+        _ if matches!(word, "===" | "!==") => {
+            (format!("`{word}` is not an operator"), Some(format!("write `{}`", &word[..2])))
         }
         ParseErrorType::Reserved(name) => (format!("`{name}` cannot be used here"), None),
         _ if STATEMENTS.contains(&word) => (
@@ -65,7 +74,19 @@ pub(super) fn parse_error<'n>(
             (plain(kind, word), word.and_then(|word| habit(word, before)))
         }
     };
-    ScriptError { offset, len: token_len(source, offset), message, help }
+    let place = covered(source, offset);
+    ScriptError { offset: place.start, len: place.len(), message, help }
+}
+
+/// Words that other languages have, and what they are here.
+fn foreign(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "not" => "write `!x` or `not(x)`",
+        "True" | "TRUE" => "write `true`",
+        "False" | "FALSE" => "write `false`",
+        "None" | "NULL" | "Null" | "undefined" => "write `()`",
+        _ => return None,
+    })
 }
 
 /// What people write who know other languages.
@@ -73,7 +94,6 @@ fn habit(word: &str, before: &str) -> Option<String> {
     let write = match (word, before) {
         ("and", _) => "write `&&`",
         ("or", _) => "write `||`",
-        (_, "not") => "write `!x` or `not(x)`",
         (_, "and") => "write `&&` for `and`",
         (_, "or") => "write `||` for `or`",
         ("=", _) => "to compare, write `==`",
@@ -88,11 +108,9 @@ fn habit(word: &str, before: &str) -> Option<String> {
 fn plain(kind: &ParseErrorType, word: Option<&str>) -> String {
     match kind {
         ParseErrorType::UnexpectedEOF => "the expression ends too early".to_owned(),
-        ParseErrorType::BadInput(LexError::UnterminatedString) => {
-            "this text is not closed".to_owned()
-        }
+        ParseErrorType::BadInput(LexError::UnterminatedString) => "this text is not closed".to_owned(),
         ParseErrorType::BadInput(LexError::UnexpectedInput(input)) => {
-            format!("unexpected `{input}`")
+            format!("unexpected `{}`", word.unwrap_or(input))
         }
         ParseErrorType::BadInput(LexError::MalformedEscapeSequence(escape)) => {
             format!("`{escape}` is not an escape; a backslash is written `\\\\`")
@@ -128,8 +146,9 @@ pub(super) fn eval_error(
         None => path_at(source, rewritten.offset(position)),
     };
     let missing = match &error {
-        EvalAltResult::ErrorPropertyNotFound(name, _)
-        | EvalAltResult::ErrorVariableNotFound(name, _) => Some(path.unwrap_or(name)),
+        EvalAltResult::ErrorPropertyNotFound(name, _) | EvalAltResult::ErrorVariableNotFound(name, _) => {
+            Some(path.unwrap_or(name))
+        }
         EvalAltResult::ErrorArrayBounds(_, index, _) => {
             return absent(path.map_or_else(|| format!("[{index}]"), str::to_owned), place);
         }
@@ -172,18 +191,11 @@ fn sentence(error: &EvalAltResult, path: Option<&str>) -> String {
         EvalAltResult::ErrorDotExpr(text, _) => {
             let property = text.split('\'').nth(1).unwrap_or("");
             let of = text.split('\'').nth(3).map_or("this", human_type);
-            format!(
-                "`{}` cannot be read: {of} has no property `{property}`",
-                path.unwrap_or(property)
-            )
+            format!("`{}` cannot be read: {of} has no property `{property}`", path.unwrap_or(property))
         }
         EvalAltResult::ErrorIndexingType(types, _) => {
             let (of, with) = types.split_once('[').unwrap_or((types, "?]"));
-            format!(
-                "{} has no `[…]` with {}",
-                human_type(of),
-                human_type(with.trim_end_matches(']'))
-            )
+            format!("{} has no `[…]` with {}", human_type(of), human_type(with.trim_end_matches(']')))
         }
         EvalAltResult::ErrorFunctionNotFound(signature, _) => wrong_types(signature),
         EvalAltResult::ErrorMismatchDataType(wanted, got, _)
@@ -215,11 +227,7 @@ fn sentence(error: &EvalAltResult, path: Option<&str>) -> String {
         other => {
             // Rhai's own text without its place, which counts in what was rewritten.
             let text = other.to_string();
-            let end = if other.position().is_none() {
-                text.len()
-            } else {
-                text.rfind(" (").unwrap_or(text.len())
-            };
+            let end = if other.position().is_none() { text.len() } else { text.rfind(" (").unwrap_or(text.len()) };
             lower_first(&text[..end])
         }
     }
@@ -238,15 +246,13 @@ fn thrown_text(thrown: &Dynamic) -> String {
 fn wrong_types(signature: &str) -> String {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
     let types: Vec<_> =
-        types.trim_end_matches(')').split(", ").filter(|t| !t.is_empty()).map(human_type).collect();
+        types.strip_suffix(')').unwrap_or(types).split(", ").filter(|t| !t.is_empty()).map(human_type).collect();
     let operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     match &types[..] {
         [a, b] if operator => format!("`{name}` does not work between {a} and {b}"),
         [] => format!("there is no function `{name}` without arguments"),
         [a] => format!("`{name}` does not work on {a}"),
-        [first, rest @ ..] => {
-            format!("`{name}` does not work on {first} with {}", rest.join(" and "))
-        }
+        [first, rest @ ..] => format!("`{name}` does not work on {first} with {}", rest.join(" and ")),
     }
 }
 
@@ -263,9 +269,7 @@ pub(super) fn definitions(source: &str) -> Vec<(String, usize, usize)> {
         if token.kind != Kind::Word || token.of(source) != "fn" {
             continue;
         }
-        let Some(name) = tokens.get(index + 1).filter(|name| name.kind == Kind::Word) else {
-            continue;
-        };
+        let Some(name) = tokens.get(index + 1).filter(|name| name.kind == Kind::Word) else { continue };
         let params = tokens[index + 2..]
             .iter()
             .take_while(|token| !token.is(source, ")"))
@@ -277,12 +281,7 @@ pub(super) fn definitions(source: &str) -> Vec<(String, usize, usize)> {
 }
 
 /// The place of the start of an AST node that has no position of its own: the whole text.
-pub(super) fn at(
-    position: Position,
-    source: &str,
-    rewritten: &Rewritten,
-    message: String,
-) -> ScriptError {
-    let offset = rewritten.offset(position).min(source.len());
-    ScriptError { offset, len: token_len(source, offset), message, help: None }
+pub(super) fn at(position: Position, source: &str, rewritten: &Rewritten, message: String) -> ScriptError {
+    let place = covered(source, rewritten.offset(position));
+    ScriptError { offset: place.start, len: place.len(), message, help: None }
 }

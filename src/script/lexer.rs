@@ -9,9 +9,9 @@ const INTERPOLATIONS: u32 = 16;
 
 /// Operators of more than one character, the longest first where one begins another.
 const SYMBOLS: [&str; 43] = [
-    "...", "..=", "===", "!==", "<<=", ">>=", "**=", "::<", "#{", "?.", "?[", "??", "..", "=>",
-    "==", "!=", "<=", ">=", "&&", "||", "::", "+=", "-=", "*=", "/=", "%=", "**", "<<", ">>", "|=",
-    "&=", "^=", "++", "--", ":=", "->", "<-", "|>", "<|", "!.", "(*", "*)", ":;",
+    "...", "..=", "===", "!==", "<<=", ">>=", "**=", "::<", "#{", "?.", "?[", "??", "..", "=>", "==",
+    "!=", "<=", ">=", "&&", "||", "::", "+=", "-=", "*=", "/=", "%=", "**", "<<", ">>", "|=", "&=",
+    "^=", "++", "--", ":=", "->", "<-", "|>", "<|", "!.", "(*", "*)", ":;",
 ];
 
 /// What a token is.
@@ -52,7 +52,8 @@ impl Token {
 
     /// Whether it opens a bracket of any kind, a hole in a text included.
     pub(super) fn opens(&self, source: &str) -> bool {
-        self.kind == Kind::Symbol && matches!(self.of(source), "(" | "[" | "?[" | "{" | "#{" | "${")
+        self.kind == Kind::Symbol
+            && matches!(self.of(source), "(" | "[" | "?[" | "{" | "#{" | "${")
     }
 
     /// Whether it closes a bracket.
@@ -251,9 +252,7 @@ impl Lexer<'_> {
         let digits = |from: usize, hex: bool| {
             bytes[from..]
                 .iter()
-                .take_while(|b| {
-                    b.is_ascii_digit() || **b == b'_' || (hex && b.is_ascii_alphabetic())
-                })
+                .take_while(|b| b.is_ascii_digit() || **b == b'_' || (hex && b.is_ascii_alphabetic()))
                 .count()
         };
         let radix = bytes.len() > 1 && bytes[0] == b'0' && b"xXoObB".contains(&bytes[1]);
@@ -316,10 +315,9 @@ mod tests {
 
     #[test]
     fn numbers_end_where_ranges_and_methods_begin() {
-        assert_eq!(
-            words("1.5 1..2 1.abs() 0x1F 1e-3 1_000"),
-            ["1.5", "1", "..", "2", "1", ".", "abs", "(", ")", "0x1F", "1e-3", "1_000"]
-        );
+        assert_eq!(words("1.5 1..2 1.abs() 0x1F 1e-3 1_000"), [
+            "1.5", "1", "..", "2", "1", ".", "abs", "(", ")", "0x1F", "1e-3", "1_000"
+        ]);
     }
 
     #[test]
@@ -333,10 +331,10 @@ mod tests {
         for (text, end) in [
             ("a}", Some(1)),
             ("#{a: {b}}.c}x", Some(11)),
-            (r#""}" + `${"}"}`}"#, Some(15)),
+            (r#""}" + `${"}"}`}"#, Some(14)),
             ("a", None),
             (r#""}"#, None),
-            ("größe}", Some(8)),
+            ("größe}", Some(7)),
         ] {
             assert_eq!(hole_end(text, 0), end, "{text}");
         }

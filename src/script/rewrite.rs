@@ -1,57 +1,26 @@
 //! [`Rewritten`]: the text handed to Rhai, and how its places map back to what a person wrote.
 //!
-//! Three things of our language differ from Rhai's: words that Rhai reserves may be property names
-//! (`event.data.new`), `x?.a` also reads what is missing, and `'x'` is refused in rules.
+//! Four things of our language differ from Rhai's: words that Rhai reserves may be property names
+//! (`event.data.new`), `x?.a` also reads what is missing, `'x'` is refused in rules, and a closure may
+//! use the variable it is called on: in `event.items.some(|i| i.n > event.limit)` Rhai holds `event`
+//! while the closure runs and cannot read it again, so the closure is called on a copy of the items.
+
+use std::ops::Range;
 
 use rhai::Position;
 
+use super::chains::chains;
 use super::error::ScriptError;
+use super::functions::{OWN, is_read_only};
 use super::lexer::{Kind, Token, lex};
 
 /// Words Rhai keeps for itself that are not keywords of its grammar.
-const RESERVED: [&str; 42] = [
-    "as",
-    "async",
-    "await",
-    "call",
-    "case",
-    "curry",
-    "debug",
-    "default",
-    "eval",
-    "exit",
-    "export",
-    "Fn",
-    "fn",
-    "go",
-    "goto",
-    "import",
-    "is",
-    "is_def_fn",
-    "is_def_var",
-    "is_shared",
-    "match",
-    "module",
-    "new",
-    "nil",
-    "null",
-    "package",
-    "print",
-    "private",
-    "protected",
-    "public",
-    "shared",
-    "spawn",
-    "static",
-    "super",
-    "sync",
-    "this",
-    "thread",
-    "type_of",
-    "use",
-    "var",
-    "void",
-    "with",
+const RESERVED: [&str; 43] = [
+    "as", "async", "await", "call", "case", "curry", "debug", "default", "eval", "exit", "export",
+    "Fn", "fn", "go", "goto", "import", "is", "is_def_fn", "is_def_var", "is_shared", "match",
+    "module", "new", "nil", "null", "package", "print", "private", "protected", "public", "shared",
+    "spawn", "static", "super", "sync", "this", "thread", "type_of", "use", "var", "void", "with",
+    "yield",
 ];
 
 /// Rhai's text made from ours.
@@ -80,33 +49,17 @@ impl Rewritten {
         if let Some(quoted) = tokens.iter().find(|t| t.kind == Kind::Quoted && !single_quotes) {
             return Err(single_quoted(quoted, source));
         }
-        let mut made = Self {
-            text: String::with_capacity(source.len() + 16),
-            pieces: vec![],
-            length: source.len(),
-        };
+        let mut edits = words(&tokens, source);
+        edits.extend(copies(&tokens, source));
+        edits.sort_by_key(|edit| edit.replaced.start);
+        let mut made =
+            Self { text: String::with_capacity(source.len() + 16), pieces: vec![], length: source.len() };
         let mut done = 0;
-        for (index, word) in tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Word) {
-            let before = index.checked_sub(1).and_then(|index| tokens.get(index));
-            let after = tokens.get(index + 1);
-            let Some(before) = before else { continue };
-            let called = after.is_some_and(|token| token.is(source, "("));
-            let name = word.of(source);
-            let keyed = after.is_some_and(|token| token.is(source, ":"))
-                && (before.is(source, "#{") || before.is(source, ","));
-            if before.is(source, "?.") && !called {
-                made.copy(source, done, before.end);
-                made.insert(&format!("get(\"{name}\")"), word.start);
-            } else if before.is(source, ".") && !called && is_reserved(name) {
-                made.copy(source, done, before.start);
-                made.insert(&format!("[\"{name}\"]"), word.start);
-            } else if keyed && is_reserved(name) {
-                made.copy(source, done, word.start);
-                made.insert(&format!("\"{name}\""), word.start);
-            } else {
-                continue;
-            }
-            done = word.end;
+        for edit in edits {
+            made.copy(source, done, edit.replaced.start);
+            made.pieces.push(Piece { to: made.text.len(), from: edit.place, copied: false });
+            made.text.push_str(&edit.with);
+            done = edit.replaced.end;
         }
         made.copy(source, done, source.len());
         Ok(made)
@@ -138,10 +91,61 @@ impl Rewritten {
         self.text.push_str(source.get(from..to).unwrap_or(""));
     }
 
-    fn insert(&mut self, text: &str, from: usize) {
-        self.pieces.push(Piece { to: self.text.len(), from, copied: false });
-        self.text.push_str(text);
+}
+
+/// One change to the text.
+struct Edit {
+    replaced: Range<usize>,
+    with: String,
+    /// The place of the original that the new text stands for.
+    place: usize,
+}
+
+/// Property names that Rhai would not take, and `?.`.
+fn words(tokens: &[Token], source: &str) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (index, word) in tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Word) {
+        let Some(before) = index.checked_sub(1).and_then(|index| tokens.get(index)) else { continue };
+        let after = tokens.get(index + 1);
+        let called = after.is_some_and(|token| token.is(source, "("));
+        let keyed = after.is_some_and(|token| token.is(source, ":"))
+            && (before.is(source, "#{") || before.is(source, ","));
+        let name = word.of(source);
+        let (start, with) = if before.is(source, "?.") && !called {
+            (word.start, format!("get(\"{name}\")"))
+        } else if before.is(source, ".") && !called && is_reserved(name) {
+            (before.start, format!("[\"{name}\"]"))
+        } else if keyed && is_reserved(name) {
+            (word.start, format!("\"{name}\""))
+        } else {
+            continue;
+        };
+        edits.push(Edit { replaced: start..word.end, with, place: word.start });
     }
+    edits
+}
+
+/// Copies for what a closure is called on, where the closure uses the same variable.
+fn copies(tokens: &[Token], source: &str) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for chain in chains(source) {
+        let start = chain.range.start;
+        let root = tokens.iter().find(|token| token.start == start).map_or("", |token| token.of(source));
+        for step in chain.steps.iter().filter(|step| step.call) {
+            let inside: Vec<_> = tokens.iter().filter(|t| step.range.contains(&t.start)).collect();
+            let name = inside.get(1).map_or("", |token| token.of(source));
+            let closure = inside.iter().any(|t| t.is(source, "|") || t.is(source, "||"));
+            let again = inside.windows(2).any(|pair| {
+                pair[1].kind == Kind::Word && pair[1].of(source) == root && !pair[0].is(source, ".")
+            });
+            if closure && again && is_read_only(name) {
+                edits.push(Edit { replaced: start..start, with: format!("{OWN}("), place: start });
+                let end = step.range.start;
+                edits.push(Edit { replaced: end..end, with: ")".to_owned(), place: end });
+            }
+        }
+    }
+    edits
 }
 
 /// Line and column, both from 1 and in characters, of a byte of `source`.
@@ -188,6 +192,14 @@ mod tests {
             (r#"".new ?.b""#, r#"".new ?.b""#),
             ("#{ new: 1, b: x.new }", r#"#{ "new": 1, b: x["new"] }"#),
             ("`a ${b.new}`", r#"`a ${b["new"]}`"#),
+            ("a.b.map(|x| x.c + 1)", "a.b.map(|x| x.c + 1)"),
+            ("a.b.map(|x| x.a)", "a.b.map(|x| x.a)"),
+            ("a.b.map(|x| x + a.c)", "own__(a.b).map(|x| x + a.c)"),
+            (
+                "a.b.map(|x| x + a.c).filter(|x| x > a.new)",
+                "own__(own__(a.b).map(|x| x + a.c)).filter(|x| x > a[\"new\"])",
+            ),
+            ("a.retain(|x| x > a.len())", "a.retain(|x| x > a.len())"),
         ] {
             assert_eq!(rewritten(source), expected);
         }
@@ -219,9 +231,7 @@ mod tests {
     #[test]
     fn every_word_rhai_refuses_as_a_property_is_known() {
         let engine = rhai::Engine::new_raw();
-        for word in
-            RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"])
-        {
+        for word in RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"]) {
             let source = rewritten(&format!("x.{word}"));
             assert!(engine.compile_expression(&source).is_ok(), "{source}");
         }

@@ -13,7 +13,7 @@ pub fn closest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Edits count, transposed letters once, case and dashes hardly at all.
+/// Edits count, transposed letters once, case and dashes not at all.
 fn likeness(word: &str, candidate: &str) -> f64 {
     let plain = |text: &str| text.to_lowercase().replace(['_', '-'], "");
     let (word, candidate) = (plain(word), plain(candidate));
@@ -21,7 +21,9 @@ fn likeness(word: &str, candidate: &str) -> f64 {
     let short = word.chars().count().min(candidate.chars().count());
     // One slip in a short word is a large part of it: `vras` for `vars`, `evnt` for `event`.
     let one_slip = short >= 3 && strsim::damerau_levenshtein(&word, &candidate) == 1;
-    if one_slip { edits.max(ALIKE) } else { edits }
+    let likeness = if one_slip { edits.max(ALIKE) } else { edits };
+    // Nobody mistypes the first letter of a short word: `gold` is not meant to be `old`.
+    if word.chars().next() == candidate.chars().next() || edits >= 0.8 { likeness } else { 0.0 }
 }
 
 #[cfg(test)]
@@ -30,7 +32,7 @@ mod tests {
 
     #[test]
     fn slips_are_understood_and_strangers_are_not() {
-        let names = ["event", "vars", "steps", "starts_with", "to_lower"];
+        let names = ["event", "vars", "steps", "old", "starts_with", "to_lower"];
         for (word, meant) in [
             ("evnt", Some("event")),
             ("vras", Some("vars")),

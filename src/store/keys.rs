@@ -36,7 +36,7 @@ fn numbered(tag: u8, no: u64) -> Vec<u8> {
     key
 }
 
-fn number_in(key: &[u8]) -> Option<u64> {
+pub(super) fn number_in(key: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(key.get(1..9)?.try_into().ok()?))
 }
 

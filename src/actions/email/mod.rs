@@ -3,6 +3,7 @@
 mod address;
 mod content;
 mod message;
+mod parking;
 mod relay;
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ use super::settings::{MailSettings, SettingsError};
 use crate::model::{Cause, Command, Map, Outcome, Value};
 
 /// How long an attempt may take whose command names no timeout.
-const MAIL_TIMEOUT: Duration = Duration::from_secs(60);
+const MAIL_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Performs mails.
 pub(crate) struct Mailer {
@@ -129,20 +130,17 @@ async fn send(
         Some(timeout) => timeout.to_std(),
     };
     let progress = Progress::default();
-    match tokio::time::timeout(limit, relay.send(secrets, &envelope, &bytes, &progress)).await {
-        Ok(result) => result,
-        Err(_) => {
-            let seconds = limit.as_secs_f64();
-            if progress.handed_over() {
-                let message =
-                    format!("the relay took the message and did not answer in {seconds} s");
-                Err(Outcome::Uncertain(Cause::new("timeout", message)))
-            } else {
-                let message = format!("the relay did not get as far as the message in {seconds} s");
-                Err(Outcome::Retry { after: None, why: Cause::new("timeout", message) })
-            }
-        }
+    let sending = relay.send(secrets, &envelope, &bytes, &progress);
+    if let Ok(result) = tokio::time::timeout(limit, sending).await {
+        return result;
     }
+    let seconds = limit.as_secs_f64();
+    if progress.handed_over() {
+        let message = format!("the relay took the message and did not answer in {seconds} s");
+        return Err(Outcome::Uncertain(Cause::new("timeout", message)));
+    }
+    let message = format!("the relay did not get as far as the message in {seconds} s");
+    Err(Outcome::Retry { after: None, why: Cause::new("timeout", message) })
 }
 
 /// Takes out every recipient that no pattern of `only_to` matches; gives their addresses.

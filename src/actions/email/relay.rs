@@ -6,7 +6,7 @@
 //! and a connection is parked only between mails.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -15,18 +15,23 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use lettre::transport::smtp::response::Severity;
 use secrecy::ExposeSecret as _;
 
 use super::super::excerpt::{chain, excerpt};
 use super::super::secrets::{SecretName, Secrets, UsedSecrets};
 use super::super::settings::{SettingsError, SmtpServer, SmtpTls};
 use super::super::{marker, tls};
-use crate::model::{Cause, Outcome, Text, limits};
+use super::parking::Parking;
+use crate::model::{Cause, Outcome, Text};
 
 /// How long one address of the relay may take to answer a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Parked connections are closed after one to two of these: relays close idle ones after minutes.
 const IDLE_ROUND: Duration = Duration::from_secs(30);
+
+/// The only answer to `DATA` that asks for the message.
+const GO_ON: u16 = 354;
 
 /// A relay with its parked connections.
 pub(crate) struct Relay {
@@ -36,14 +41,7 @@ pub(crate) struct Relay {
     from_first_byte: bool,
     login: Option<(String, SecretName)>,
     hello: ClientId,
-    parked: Arc<Mutex<Parked>>,
-}
-
-/// Connections between two mails, each with the number of rounds it has been idle.
-#[derive(Default)]
-struct Parked {
-    connections: Vec<(AsyncSmtpConnection, u8)>,
-    swept: bool,
+    parked: Arc<Mutex<Parking<AsyncSmtpConnection>>>,
 }
 
 /// How far an attempt came, seen from outside when its time is up.
@@ -120,13 +118,24 @@ impl Relay {
             }
             return Err(outcome);
         }
-        connection.command(Data).await.map_err(|error| self.failed("DATA", &error))?;
+        let go = connection.command(Data).await.map_err(|error| self.failed("DATA", &error))?;
+        if !go.has_code(GO_ON) {
+            // Answers are out of step, as after plain text slipped in before STARTTLS: what would
+            // be taken for the answer to the message would be that to DATA.
+            let message =
+                format!("{} answered {} to DATA, not 354", self.host, u16::from(go.code()));
+            return Err(retry("smtp", message));
+        }
         progress.0.store(true, Ordering::Release);
         match connection.message(message).await {
-            Ok(_) => {
+            Ok(answer) if answer.code().severity == Severity::PositiveCompletion => {
                 self.park(connection);
                 Ok(())
             }
+            Ok(answer) => Err(Outcome::Uncertain(Cause::new(
+                "smtp",
+                format!("{} answered {} to the message", self.host, u16::from(answer.code())),
+            ))),
             Err(error) if error.status().is_some() => {
                 self.park(connection);
                 Err(self.failed("the message", &error))
@@ -282,16 +291,11 @@ impl Relay {
     }
 
     fn unpark(&self) -> Option<AsyncSmtpConnection> {
-        lock(&self.parked).connections.pop().map(|(connection, _)| connection)
+        lock(&self.parked).take()
     }
 
     fn park(&self, connection: AsyncSmtpConnection) {
-        let mut parked = lock(&self.parked);
-        if parked.connections.len() < limits::LANE_MAIL {
-            parked.connections.push((connection, 0));
-        }
-        if !parked.swept {
-            parked.swept = true;
+        if lock(&self.parked).put(connection) {
             tokio::spawn(sweep(Arc::downgrade(&self.parked)));
         }
     }
@@ -310,31 +314,22 @@ impl From<Error> for SenderError {
 }
 
 /// Closes connections that stay idle, until none is left.
-async fn sweep(parked: Weak<Mutex<Parked>>) {
+async fn sweep(parked: Weak<Mutex<Parking<AsyncSmtpConnection>>>) {
     loop {
         tokio::time::sleep(IDLE_ROUND).await;
         let Some(parked) = parked.upgrade() else { return };
-        let old = {
-            let mut parked = lock(&parked);
-            let all = std::mem::take(&mut parked.connections);
-            let (old, young): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, idle)| *idle > 0);
-            parked.connections =
-                young.into_iter().map(|(connection, idle)| (connection, idle + 1)).collect();
-            parked.swept = !parked.connections.is_empty();
-            old
-        };
-        let done = !lock(&parked).swept;
-        for (mut connection, _) in old {
+        let (idle, more) = lock(&parked).round();
+        for mut connection in idle {
             // Politeness with a bound: the relay may be gone.
             let _ = tokio::time::timeout(CONNECT_TIMEOUT, connection.command(Quit)).await;
         }
-        if done {
+        if !more {
             return;
         }
     }
 }
 
-fn lock(parked: &Mutex<Parked>) -> std::sync::MutexGuard<'_, Parked> {
+fn lock<T>(parked: &Mutex<T>) -> MutexGuard<'_, T> {
     // Nothing that holds the lock can panic half-way through a change.
     parked.lock().unwrap_or_else(PoisonError::into_inner)
 }

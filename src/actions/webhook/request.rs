@@ -140,7 +140,7 @@ fn parse_url(text: &str) -> Result<Url, Cause> {
         return Err(wrong("has a line break, a space or a control character"));
     }
     let url = Url::parse(text).map_err(|error| wrong(&format!("is not one: {error}")))?;
-    check_url(&url).map_err(|why| wrong(why))?;
+    check_url(&url).map_err(wrong)?;
     Ok(url)
 }
 

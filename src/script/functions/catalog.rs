@@ -19,8 +19,7 @@ impl Builtin {
 
     /// The names of its parameters, the optional ones with a `?`.
     pub(crate) fn params(&self) -> Vec<String> {
-        let inside =
-            self.signature.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
+        let inside = self.signature.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
         let mut optional = false;
         let mut params = Vec::new();
         for part in inside.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -42,13 +41,15 @@ impl Builtin {
 /// All of them. A name may come more than once, with other numbers of arguments.
 pub(crate) fn builtins() -> impl Iterator<Item = Builtin> {
     let entry = |plugin_only| {
-        move |&(signature, doc): &(&'static str, &'static str)| Builtin {
-            signature,
-            doc,
-            plugin_only,
-        }
+        move |&(signature, doc): &(&'static str, &'static str)| Builtin { signature, doc, plugin_only }
     };
     PURE.iter().map(entry(false)).chain(PLUGIN_ONLY.iter().map(entry(true)))
+}
+
+/// Whether `name` is a function that leaves its arguments as they are.
+pub(crate) fn is_read_only(name: &str) -> bool {
+    let named = |&(signature, _): &(&str, &str)| signature.split('(').next() == Some(name);
+    PURE.iter().any(named)
 }
 
 /// What other languages call functions that we have.
@@ -84,10 +85,7 @@ const PURE: &[(&str, &str)] = &[
     ("record(address)", "the record, or () if there is none"),
     ("record(kind, id)", "the record, or () if there is none"),
     ("records(kind)", "all records of a kind, at most 1,000"),
-    (
-        "records(kind, index, value)",
-        "the records whose indexed field has this value, at most 1,000",
-    ),
+    ("records(kind, index, value)", "the records whose indexed field has this value, at most 1,000"),
     ("secret(name)", "a secret, only where a webhook or an action sends it"),
     ("bucket(experiment, subject)", "0 to 9999, always the same for the same two"),
     // Time.

@@ -12,13 +12,17 @@ mod texts;
 
 use rhai::{Engine, EvalAltResult};
 
-pub(super) use catalog::{ALIASES, LATER, builtins};
+pub(super) use catalog::{ALIASES, LATER, builtins, is_read_only};
+
+/// A hidden function that gives its argument: see `rewrite`.
+pub(super) const OWN: &str = "own__";
 
 /// What a function of ours answers: a value or a sentence.
 type Answer<T> = Result<T, Box<EvalAltResult>>;
 
 /// Registers everything that Rhai's own packages lack or do differently.
 pub(super) fn register(engine: &mut Engine) {
+    engine.register_fn(OWN, |value: rhai::Dynamic| value);
     operators::register(engine);
     numbers::register(engine);
     texts::register(engine);

@@ -7,12 +7,7 @@ use super::*;
 fn mistakes_point_at_their_place_and_say_what_was_meant() {
     for (source, word, message, help) in [
         ("evnt.data.x > 1", "evnt", "there is no variable `evnt`", "did you mean `event`?"),
-        (
-            "\"ü\" == event.id && vras.x",
-            "vras",
-            "there is no variable `vras`",
-            "did you mean `vars`?",
-        ),
+        ("\"ü\" == event.id && vras.x", "vras", "there is no variable `vras`", "did you mean `vars`?"),
         (
             "event.data.tier == gold",
             "gold",
@@ -25,13 +20,8 @@ fn mistakes_point_at_their_place_and_say_what_was_meant() {
             "there is no function `startsWith`",
             "did you mean `starts_with(text, part)`?",
         ),
-        ("ü_ + 1", "ü_", "unexpected `ü`", ""),
-        (
-            "lower(event.id)",
-            "lower",
-            "there is no function `lower`",
-            "did you mean `to_lower(text)`?",
-        ),
+        ("ü_ + 1", "ü_", "`ü` cannot stand in a name", "names have letters a to z, digits and `_`"),
+        ("lower(event.id)", "lower", "there is no function `lower`", "did you mean `to_lower(text)`?"),
         ("frobnicate(1)", "frobnicate", "there is no function `frobnicate`", ""),
         (
             "event.id.starts_with()",
@@ -45,56 +35,21 @@ fn mistakes_point_at_their_place_and_say_what_was_meant() {
             "`record` takes 1 or 2 arguments here, not 3",
             "`record(address)` or `record(kind, id)`",
         ),
-        (
-            "now() > event.time",
-            "now",
-            "there is no function `now`",
-            "`now` is a variable: write it without `()`",
-        ),
-        (
-            "event.data.tags.push(1)",
-            "push",
-            "`push` changes a value, and an expression only reads",
-            "write `list + [x]`",
-        ),
+        ("now() > event.time", "now", "there is no function `now`", "`now` is a variable: write it without `()`"),
+        ("event.data.tags.push(1)", "push", "`push` changes a value, and an expression only reads", "write `list + [x]`"),
         ("board(\"radar\")", "board", "`board` is not supported yet", ""),
         ("event.data.items.map(|i| f(i))", "f", "there is no function `f`", ""),
-        (
-            "event.data.items.some(|i| i.n > limit)",
-            "limit",
-            "there is no variable `limit`",
-            "for a text, write \"limit\"; known here: event, vars, old, now",
-        ),
+        ("event.data.items.some(|i| i.n > limit)", "limit", "there is no variable `limit`", "for a text, write \"limit\"; known here: event, vars, old, now"),
         ("event.id = 1", "=", "unexpected `=`", "to compare, write `==`"),
         ("event.id and vars.x", "and", "unexpected `and`", "write `&&`"),
         ("event.id; 2", ";", "unexpected `;`", "an expression is one value, without `;`"),
-        ("not vars.x", "vars", "unexpected `vars`", "write `!x` or `not(x)`"),
+        ("not vars.x", "not", "there is no variable `not`", "write `!x` or `not(x)`"),
         ("event.id === \"x\"", "===", "`===` is not an operator", "write `==`"),
         ("event.id == null", "null", "`null` is not a value", "write `()`"),
-        (
-            "event.id == 'x'",
-            "'x'",
-            "'x' is not a text: texts stand in double quotes",
-            "write \"x\"",
-        ),
-        (
-            "event.id == 'it'",
-            "'it'",
-            "'it' is not a text: texts stand in double quotes",
-            "write \"it\"",
-        ),
-        (
-            "let x = 1",
-            "let",
-            "`let` cannot stand in an expression",
-            "an expression is one value; put more into a function of a plugin",
-        ),
-        (
-            "[1].map(|x| x += 1)",
-            "x += 1",
-            "statements cannot stand in an expression",
-            "an expression is one value; put more into a function of a plugin",
-        ),
+        ("event.id == 'x'", "'x'", "'x' is not a text: texts stand in double quotes", "write \"x\""),
+        ("event.id == 'it'", "'it'", "'it' is not a text: texts stand in double quotes", "write \"it\""),
+        ("let x = 1", "let", "`let` cannot stand in an expression", "an expression is one value; put more into a function of a plugin"),
+        ("[1].map(|x| x += 1)", "+=", "statements cannot stand in an expression", "an expression is one value; put more into a function of a plugin"),
         ("this.x", "this", "`this` cannot be used here", ""),
         ("std::x(1)", "x", "modules cannot be used", ""),
         ("(1 + 2", "(1 + 2", "", ""),
@@ -113,51 +68,15 @@ fn mistakes_point_at_their_place_and_say_what_was_meant() {
 #[test]
 fn statements_and_loops_are_refused() {
     for source in [
-        "",
-        "  ",
-        "// only a comment",
-        "while true { }",
-        "for x in [1] { x }",
-        "loop { }",
-        "return 1",
-        "{ 1 }",
-        "{ let x = 1; x }",
-        "fn f() { 1 }",
-        "if true { let x = 1; x } else { 2 }",
-        "[1].map(|x| { let y = x; y })",
-        "[1].map(|x| return x)",
-        "switch 1 { 1 => 2 }",
-        "throw 1",
-        "import \"x\" as y",
-        "try { 1 } catch { 2 }",
-        "event.data.score += 1",
-        "1 2",
-        "event.",
-        "eval(\"1\")",
-        "Fn(\"f\")",
-        "Fn(\"f\").call()",
-        "sleep(1)",
-        "timestamp()",
-        "exit()",
-        "rand()",
-        "curry(|x| x, 1)",
-        "[1].map(|x| x).call(1)",
-        "is_def_var(\"x\")",
-        "print(1)",
-        "debug(1)",
-        "type_of(1)",
-        "parse_json(\"1\")",
-        "event.set(\"a\", 1)",
-        "is_shared(event)",
-        "global::x",
-        "\"unclosed",
-        "`unclosed ${",
-        "call(|x| x, 1)",
-        "event.data.tags.clear()",
-        "take(event)",
-        "event.data.tags.sort()",
-        "event.tag",
-        "event.set_tag(1)",
+        "", "  ", "// only a comment", "while true { }", "for x in [1] { x }", "loop { }", "return 1",
+        "{ 1 }", "{ let x = 1; x }", "fn f() { 1 }", "if true { let x = 1; x } else { 2 }",
+        "[1].map(|x| { let y = x; y })", "[1].map(|x| return x)", "switch 1 { 1 => 2 }", "throw 1",
+        "import \"x\" as y", "try { 1 } catch { 2 }", "event.data.score += 1", "1 2", "event.",
+        "eval(\"1\")", "Fn(\"f\")", "Fn(\"f\").call()", "sleep(1)", "timestamp()", "exit()", "rand()",
+        "curry(|x| x, 1)", "[1].map(|x| x).call(1)", "is_def_var(\"x\")", "print(1)", "debug(1)",
+        "type_of(1)", "parse_json(\"1\")", "event.set(\"a\", 1)", "is_shared(event)", "global::x",
+        "\"unclosed", "`unclosed ${", "call(|x| x, 1)", "event.data.tags.clear()", "take(event)",
+        "event.data.tags.sort()", "event.tag", "event.set_tag(1)",
     ] {
         let error = sandbox().expr(source, &names());
         // A property may have any name; what cannot be read is found out when it is.
@@ -215,8 +134,10 @@ proptest::proptest! {
 fn check_arbitrary(source: &str) {
     thread_local!(static SANDBOX: Sandbox = sandbox());
     SANDBOX.with(|sandbox| {
+        let expr = sandbox.expr(source, &names());
+        let _ = expr.as_ref().map(|expr| expr.eval(&scope(), &Book));
         let errors = [
-            sandbox.expr(source, &names()).err(),
+            expr.err(),
             Condition::compile(sandbox, source, &names(), true).err(),
             Shape::text(sandbox, source, &names()).err(),
         ];
@@ -225,5 +146,7 @@ fn check_arbitrary(source: &str) {
             assert!(error.offset + error.len <= source.len(), "{source:?}: {error:?}");
         }
     });
-    let _ = Sandbox::new(&[plugin("x", source)]);
+    if let Ok(sandbox) = Sandbox::new(&[plugin("x", source)]) {
+        let _ = sandbox.expr("f()", &names()).map(|expr| expr.eval(&scope(), &Book));
+    }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::contract::StoreError;
 
 /// What to do about a damaged store.
-const CURE: &str = "restore it from a backup";
+pub(super) const CURE: &str = "restore it from a backup";
 
 /// Runs a call into sled, which panics on some damage and on its own mistakes.
 pub(super) fn guarded<T>(
@@ -33,6 +33,8 @@ pub(super) fn from_sled(what: &str, error: ::sled::Error) -> StoreError {
                 "{what}: what sled reads{place} is not what it wrote; {CURE}"
             ))
         }
+        // its settings file says something it cannot work with
+        ::sled::Error::Unsupported(why) => StoreError::Corrupt(format!("{what}: {why}; {CURE}")),
         other => StoreError::Io(format!("{what}: {other}")),
     }
 }

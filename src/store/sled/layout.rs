@@ -2,13 +2,16 @@
 //!
 //! ```text
 //! 01 'f'                           format: u32
-//! 01 'p'                           position: epoch u64, number u64; written by every commit
+//! 01 'p'                           position, written by every commit: epoch u64, number u64,
+//!                                  rows u64, chunks u64
 //! 02 key                           00 value, or 01 number u64, op u32, length u32
 //! 03 number u64 op u32 chunk u32   4 KiB of a long value; number and op say which put it was
 //! ```
 //!
 //! Numbers are big-endian. Chunks are sequential because their keys come from the commit's number;
 //! rows keep their order and their count because a long value is one row all the same.
+
+use std::ops::Range;
 
 use super::super::contract::{Lead, StoreError};
 
@@ -24,6 +27,10 @@ pub(super) const POSITION_KEY: &[u8] = &[1, b'p'];
 
 const ROW: u8 = 2;
 const CHUNK: u8 = 3;
+/// Where all chunks lie.
+pub(super) const CHUNKS: Range<&[u8]> = &[CHUNK]..&[CHUNK + 1];
+/// Where all rows lie.
+pub(super) const ROWS: Range<&[u8]> = &[ROW]..&[CHUNK];
 
 const INLINE: u8 = 0;
 const CHUNKED: u8 = 1;
@@ -101,16 +108,27 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head<'_>, StoreError> {
     }
 }
 
-pub(super) fn position(at: Lead) -> Vec<u8> {
-    [at.epoch.to_be_bytes(), at.number.to_be_bytes()].concat()
+/// Where the store is, and how much it must hold: damage that costs whole segments leaves sled
+/// readable, and only the counts tell.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) lead: Lead,
+    pub(super) rows: u64,
+    pub(super) chunks: u64,
 }
 
-pub(super) fn read_position(bytes: &[u8]) -> Result<Lead, StoreError> {
-    let (epoch, number) = bytes.split_at_checked(8).unwrap_or_default();
-    Ok(Lead {
-        epoch: u64::from_be_bytes(array(epoch)?),
-        number: u64::from_be_bytes(array(number)?),
-    })
+impl Position {
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let numbers = [self.lead.epoch, self.lead.number, self.rows, self.chunks];
+        numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
+    }
+
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
+        let bytes: [u8; 32] = array(bytes)?;
+        let number = |at: usize| array(&bytes[at..at + 8]).map(u64::from_be_bytes);
+        let lead = Lead { epoch: number(0)?, number: number(8)? };
+        Ok(Self { lead, rows: number(16)?, chunks: number(24)? })
+    }
 }
 
 pub(super) fn read_format(bytes: &[u8]) -> Result<u32, StoreError> {
@@ -134,8 +152,9 @@ mod tests {
         let long = Chunked { number: 7, op: 3, length: 8193 };
         assert_eq!(head(&chunked(long)), Ok(Head::Chunked(long)));
         assert_eq!(long.count(), 3);
-        let at = Lead { epoch: 2, number: u64::MAX };
-        assert_eq!(read_position(&position(at)), Ok(at));
+        let lead = Lead { epoch: 2, number: u64::MAX };
+        let at = Position { lead, rows: 3, chunks: 1 << 40 };
+        assert_eq!(Position::read(&at.bytes()), Ok(at));
     }
 
     #[test]
@@ -143,8 +162,8 @@ mod tests {
         for bytes in [&[][..], &[2], &[1, 0, 0], &[1; 18]] {
             assert!(head(bytes).is_err(), "{bytes:?}");
         }
-        for bytes in [&[][..], &[0; 8], &[0; 15], &[0; 17]] {
-            assert!(read_position(bytes).is_err(), "{bytes:?}");
+        for bytes in [&[][..], &[0; 16], &[0; 31], &[0; 33]] {
+            assert!(Position::read(bytes).is_err(), "{bytes:?}");
         }
     }
 }

@@ -19,8 +19,8 @@ use std::time::Duration;
 use super::contract::{Admission, Batch, Lead, Op, Row, Space, Store, StoreError};
 use super::honest::{self, SyncMode};
 use super::lock::DirLock;
-use failure::{about, from_io, from_sled, guarded};
-use layout::{Chunked, Head, PIECE, POSITION_KEY};
+use failure::{CURE, about, from_io, from_sled, guarded};
+use layout::{Chunked, Head, PIECE, POSITION_KEY, Position};
 use watchdog::Watchdog;
 
 /// Times that the writer flushes its epoch garbage after a commit. sled's garbage lies in the
@@ -36,6 +36,13 @@ pub struct SledOptions {
     pub cache_bytes: u64,
     /// How often sled tidies up in the background; `None`: never, for tests.
     pub tidy_every: Option<Duration>,
+    /// Bytes of sled's unit of writing and reuse, a power of two. A quarter of it is the most a page
+    /// may have before it becomes a blob file, which sled does not sync: the default leaves room
+    /// for an inner page of 256 keys of [`MAX_KEY`]. A store keeps the size it was made with and
+    /// opens with no other; tests make it small.
+    ///
+    /// [`MAX_KEY`]: super::MAX_KEY
+    pub segment_bytes: usize,
     /// How long a commit may take until the process is ended with exit code 74.
     pub patience: Duration,
     /// How commits reach the disk; by default what [`honest::mode`] says. [`SyncMode::Filter`]
@@ -48,6 +55,7 @@ impl Default for SledOptions {
         Self {
             cache_bytes: 64 * 1024 * 1024,
             tidy_every: Some(Duration::from_millis(500)),
+            segment_bytes: 2 * 1024 * 1024,
             patience: Duration::from_secs(10),
             sync: None,
         }
@@ -61,7 +69,7 @@ pub struct SledStore {
     db: ::sled::Db,
     /// Our own handle of sled's file.
     file: File,
-    writer: Mutex<Lead>,
+    writer: Mutex<Position>,
     /// Held for reading by reads and for writing while a batch is applied: sled's iterators are
     /// not snapshots, and a long value is several rows.
     gate: RwLock<()>,
@@ -127,30 +135,31 @@ impl SledStore {
     /// As for [`Store::commit`].
     #[doc(hidden)]
     pub fn apply_unsynced(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.write(batch, |store| store.apply(batch))
+        self.write(batch, false)
     }
 
     fn healthy(&self) -> Result<(), StoreError> {
         self.stopped.get().map_or(Ok(()), |error| Err(error.clone()))
     }
 
-    /// Runs the writing of an admitted batch, watched; a failure stops the store.
-    fn write(
-        &self,
-        batch: &Batch,
-        work: impl FnOnce(&Self) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn write(&self, batch: &Batch, durably: bool) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.healthy()?;
-        if batch.admit(*writer)? == Admission::Known {
+        if batch.admit(writer.lead)? == Admission::Known {
             return Ok(());
         }
-        self.watched(|| work(self))?;
-        writer.number = batch.number;
+        *writer = self.watched(|| {
+            let at = self.apply(batch, *writer)?;
+            if durably {
+                self.make_durable()?;
+            }
+            Ok(at)
+        })?;
         Ok(())
     }
 
-    fn watched(&self, work: impl FnOnce() -> Result<(), StoreError>) -> Result<(), StoreError> {
+    /// Runs the writing of a commit; a failure stops the store.
+    fn watched<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
         let armed = self.watchdog.arm();
         let done = guarded("commit", work, StoreError::Unknown);
         drop(armed);
@@ -160,39 +169,51 @@ impl SledStore {
         done
     }
 
-    fn apply(&self, batch: &Batch) -> Result<(), StoreError> {
-        let at = Lead { epoch: batch.epoch, number: batch.number };
+    fn apply(&self, batch: &Batch, mut at: Position) -> Result<Position, StoreError> {
+        at.lead = Lead { epoch: batch.epoch, number: batch.number };
         let mut writes = ::sled::Batch::default();
         for (place, op) in last_ops(&batch.ops) {
-            let key = match op {
-                Op::Put(key, _) | Op::Delete(key) => layout::row_key(key),
-            };
+            let (Op::Put(key, _) | Op::Delete(key)) = op;
+            let key = layout::row_key(key);
             // only the writer changes rows, so what is read here stays true until it writes
-            if let Some(old) = self.chunked(&key)? {
-                (0..old.count()).for_each(|chunk| writes.remove(&old.key(chunk)));
-            }
-            match op {
-                Op::Delete(_) => writes.remove(key),
-                Op::Put(_, value) if layout::too_long(&key, value) => {
-                    let long = Chunked { number: at.number, op: place, length: value.len() as u32 };
-                    for (chunk, piece) in (0..).zip(value.chunks(PIECE)) {
-                        writes.insert(&long.key(chunk), piece);
-                    }
-                    writes.insert(key, layout::chunked(long));
+            if let Some(old) = self.db.get(&key).map_err(|error| from_sled("read", error))? {
+                at.rows = at.rows.saturating_sub(1);
+                if let Head::Chunked(old) = layout::head(&old)? {
+                    (0..old.count()).for_each(|chunk| writes.remove(&old.key(chunk)));
+                    at.chunks = at.chunks.saturating_sub(old.count().into());
                 }
-                Op::Put(_, value) => writes.insert(key, layout::inline(value)),
+            } else if matches!(op, Op::Delete(_)) {
+                continue;
             }
+            let value = match op {
+                Op::Delete(_) => {
+                    writes.remove(key);
+                    continue;
+                }
+                Op::Put(_, value) => value,
+            };
+            at.rows += 1;
+            if !layout::too_long(&key, value) {
+                writes.insert(key, layout::inline(value));
+                continue;
+            }
+            let long = Chunked { number: batch.number, op: place, length: value.len() as u32 };
+            for (chunk, piece) in (0..).zip(value.chunks(PIECE)) {
+                writes.insert(&long.key(chunk), piece);
+            }
+            at.chunks += u64::from(long.count());
+            writes.insert(key, layout::chunked(long));
         }
         self.apply_at(writes, at)
     }
 
     /// Applies writes together with the position they bring the store to.
-    fn apply_at(&self, mut writes: ::sled::Batch, at: Lead) -> Result<(), StoreError> {
-        writes.insert(POSITION_KEY, layout::position(at));
+    fn apply_at(&self, mut writes: ::sled::Batch, at: Position) -> Result<Position, StoreError> {
+        writes.insert(POSITION_KEY, at.bytes());
         let gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let done = self.db.apply_batch(writes).map_err(|error| from_sled("commit", error));
         drop(gate);
-        done
+        done.map(|()| at)
     }
 
     /// Makes what was applied durable.
@@ -206,15 +227,6 @@ impl SledStore {
             crossbeam_epoch::pin().flush();
         }
         Ok(())
-    }
-
-    /// Where the long value of a row lies, if it has one.
-    fn chunked(&self, key: &[u8]) -> Result<Option<Chunked>, StoreError> {
-        let row = self.db.get(key).map_err(|error| from_sled("read", error))?;
-        match row.as_deref().map(layout::head).transpose()? {
-            Some(Head::Chunked(long)) => Ok(Some(long)),
-            Some(Head::Inline(_)) | None => Ok(None),
-        }
     }
 
     /// The value of a row from its head.
@@ -232,10 +244,43 @@ impl SledStore {
             return Ok(value);
         }
         Err(StoreError::Corrupt(format!(
-            "a value of {} bytes has {} left; restore the store from a backup",
+            "a value of {} bytes has {} left; {CURE}",
             long.length,
             value.len()
         )))
+    }
+
+    /// Reads everything and counts it: damage that sled does not notice costs rows or chunks.
+    /// Takes a second or so for a million rows; commits wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] with what is wrong, or what reading failed with.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = |error| from_sled("verify", error);
+        self.read(|| {
+            let (mut rows, mut chunks, mut owned) = (0, 0, 0);
+            for row in self.db.range(layout::ROWS) {
+                let (_, head) = row.map_err(failed)?;
+                if let Head::Chunked(long) = layout::head(&head)? {
+                    self.value(&head)?;
+                    owned += u64::from(long.count());
+                }
+                rows += 1;
+            }
+            for chunk in self.db.range(layout::CHUNKS) {
+                chunk.map_err(failed)?;
+                chunks += 1;
+            }
+            if (rows, chunks, owned) == (writer.rows, writer.chunks, writer.chunks) {
+                return Ok(());
+            }
+            Err(StoreError::Corrupt(format!(
+                "{rows} of {} rows are there and {chunks} of {} pieces of long values, {owned} of \
+                 them in use; {CURE}",
+                writer.rows, writer.chunks
+            )))
+        })
     }
 
     fn read<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -249,13 +294,13 @@ impl Store for SledStore {
     fn lead(&self) -> Result<Lead, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.healthy()?;
-        let next = Lead { epoch: writer.epoch + 1, number: writer.number };
-        self.watched(|| {
-            self.apply_at(::sled::Batch::default(), next)?;
-            self.make_durable()
+        let lead = Lead { epoch: writer.lead.epoch + 1, ..writer.lead };
+        *writer = self.watched(|| {
+            let at = self.apply_at(::sled::Batch::default(), Position { lead, ..*writer })?;
+            self.make_durable()?;
+            Ok(at)
         })?;
-        *writer = next;
-        Ok(next)
+        Ok(lead)
     }
 
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -286,10 +331,7 @@ impl Store for SledStore {
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        self.write(batch, |store| {
-            store.apply(batch)?;
-            store.make_durable()
-        })
+        self.write(batch, true)
     }
 
     fn space(&self) -> Result<Space, StoreError> {

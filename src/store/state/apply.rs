@@ -25,6 +25,21 @@ impl State {
                 }
                 self.current.events.insert(no, stored);
             }
+            Write::EventGone(stored) => {
+                let event = &stored.event;
+                self.index.remove_event(event);
+                self.current.events.remove(&event.no);
+                self.current.remove(keys::event(event.no));
+                self.current.remove(keys::identity(event.identity()));
+            }
+            Write::RunGone(run) => {
+                self.index.remove_run(&run);
+                self.current.runs.remove(&run.no);
+                self.current.remove(keys::run(run.no));
+                for key in self.spill_keys(run.no)? {
+                    self.current.remove(key);
+                }
+            }
             Write::Identity(identity, event, fingerprint) => {
                 self.current.put(keys::identity(identity), codec::encode(&(event, fingerprint)));
             }

@@ -3,7 +3,7 @@
 //! Each entry is a pair or triple of numbers in an ordered set: about 20 bytes, found by range. Text
 //! is hashed; a collision only makes a reader look at one run too many.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use crate::model::{
@@ -26,6 +26,8 @@ pub(super) struct Index {
     pub(super) alive: BTreeSet<RunNo>,
     /// Dead letters.
     pub(super) failed: BTreeSet<RunNo>,
+    /// Events that began runs which live, or failed and may be retried: how many.
+    used: BTreeMap<EventNo, u32>,
     /// Escalations that are not over.
     pub(super) ladders: BTreeSet<RunNo>,
     pub(super) lanes: Lanes,
@@ -68,10 +70,12 @@ impl Index {
         if !run.status.is_alive() {
             if run.status == Status::Failed {
                 self.failed.insert(run.no);
+                *self.used.entry(run.event).or_default() += 1;
             }
             return;
         }
         self.alive.insert(run.no);
+        *self.used.entry(run.event).or_default() += 1;
         if let Some(due) = run.due() {
             self.due.insert((due, run.no));
         }
@@ -96,12 +100,34 @@ impl Index {
         }
     }
 
-    fn remove_run(&mut self, run: &Run) {
+    fn release_event(&mut self, no: EventNo) {
+        if let Some(users) = self.used.get_mut(&no) {
+            *users -= 1;
+            if *users == 0 {
+                self.used.remove(&no);
+            }
+        }
+    }
+
+    pub(super) fn is_event_used(&self, no: EventNo) -> bool {
+        self.used.contains_key(&no)
+    }
+
+    pub(super) fn remove_event(&mut self, event: &Event) {
+        if let Some(subject) = &event.subject {
+            self.about.remove(&(hash(&**subject), event.no));
+        }
+    }
+
+    pub(super) fn remove_run(&mut self, run: &Run) {
         if !run.status.is_alive() {
-            self.failed.remove(&run.no);
+            if self.failed.remove(&run.no) {
+                self.release_event(run.event);
+            }
             return;
         }
         self.alive.remove(&run.no);
+        self.release_event(run.event);
         if let Some(due) = run.due() {
             self.due.remove(&(due, run.no));
         }

@@ -1,6 +1,6 @@
 //! Reads from [`State`]: the overlay first, then the batch being synced, then the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use crate::model::{
 use crate::store::{codec, keys};
 
 use super::State;
+use super::overlay::Overlay;
 
 /// A record with the index rows that point at it, so that they can be taken away with it.
 #[derive(Serialize, Deserialize)]
@@ -80,6 +81,27 @@ impl State {
         Ok(entries)
     }
 
+    pub(super) fn spill_keys(&self, run: RunNo) -> Result<Vec<Vec<u8>>, ReadError> {
+        let rows = self.rows(keys::traces(run), usize::MAX / 2)?;
+        Ok(rows.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Numbers of rows in the store in `range`, and of those only in the overlays.
+    fn numbers(
+        &self,
+        range: Range<Vec<u8>>,
+        limit: usize,
+        over: impl Fn(&Overlay) -> Vec<u64>,
+    ) -> Result<Vec<u64>, ReadError> {
+        let stored = self.store.scan(&range.start, &range.end, limit)?;
+        let mut numbers: BTreeSet<u64> =
+            stored.iter().filter_map(|(key, _)| keys::number_in(key)).collect();
+        for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
+            numbers.extend(over(overlay));
+        }
+        Ok(numbers.into_iter().take(limit).collect())
+    }
+
     /// Runs of a status that few have: failed, or alive (which is queued or active). `None` for
     /// the others, which only a scan finds. Newest first.
     pub fn runs_in(&self, status: Status) -> Option<impl Iterator<Item = RunNo> + '_> {
@@ -104,8 +126,7 @@ impl View for State {
                 return Ok(Some(run.clone()));
             }
         }
-        self.store
-            .get(&keys::run(no))?
+        self.row(&keys::run(no))?
             .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
             .transpose()
     }
@@ -116,8 +137,7 @@ impl View for State {
                 return Ok(Some(event.clone()));
             }
         }
-        self.store
-            .get(&keys::event(no))?
+        self.row(&keys::event(no))?
             .map(|bytes| codec::decode(&bytes, "an event").map(Arc::new))
             .transpose()
     }
@@ -162,6 +182,38 @@ impl View for State {
             found.extend(self.record(&address)?);
         }
         Ok(found)
+    }
+
+    fn events_after(
+        &self,
+        after: EventNo,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, ReadError> {
+        let range = keys::events(after.next(), EventNo(u64::MAX));
+        let over = |overlay: &Overlay| {
+            overlay.events.keys().filter(|no| **no > after).map(|no| no.0).collect()
+        };
+        let mut found = Vec::new();
+        for no in self.numbers(range, limit, over)? {
+            found.extend(self.event(EventNo(no))?);
+        }
+        Ok(found)
+    }
+
+    fn runs_after(&self, after: RunNo, limit: usize) -> Result<Vec<Arc<Run>>, ReadError> {
+        let range = keys::runs(after.next(), RunNo(u64::MAX));
+        let over = |overlay: &Overlay| {
+            overlay.runs.keys().filter(|no| **no > after).map(|no| no.0).collect()
+        };
+        let mut found = Vec::new();
+        for no in self.numbers(range, limit, over)? {
+            found.extend(self.run(RunNo(no))?);
+        }
+        Ok(found)
+    }
+
+    fn is_event_used(&self, no: EventNo) -> bool {
+        self.index.is_event_used(no)
     }
 
     fn has_bundle(&self, id: BundleId) -> Result<bool, ReadError> {
