@@ -11,7 +11,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
-use super::{Exit, Failure, Globals, place};
+use super::{Exit, Failure, Globals, socket};
 use crate::api::{USER_HEADER, wire};
 
 /// How long an answer may take: a commit is given 10 s before the daemon gives up on its disk.
@@ -54,7 +54,7 @@ impl Client {
     /// For the daemon that the global options name.
     pub(super) fn new(globals: &Globals) -> Result<Self, Failure> {
         let Some(url) = &globals.url else {
-            let path = place::socket(globals)?;
+            let path = socket::of(globals)?;
             let user = ["SUDO_USER", "USER", "LOGNAME"];
             let user = user.iter().find_map(|name| std::env::var(name).ok());
             return Ok(Self { way: Way::Socket { path, user } });

@@ -204,6 +204,15 @@ pub(super) fn consequences(event: &wire::Event) -> String {
 
 /// A verdict in words.
 fn words(code: &str, detail: Option<&str>) -> String {
+    let clause = match code {
+        "where" => Some("`where`"),
+        "if" => Some("`if`"),
+        _ => None,
+    };
+    // Such a detail says itself what was false, and with which operands.
+    if let (Some(clause), Some(detail)) = (clause, detail) {
+        return format!("{clause}: {detail}");
+    }
     let text = match code {
         "fired" => "started a run",
         "queued" => "a run waits for its turn",
@@ -232,7 +241,7 @@ mod tests {
             "data": {"score": 80}, "runs": ["17"],
             "verdicts": [
                 {"workflow": "lead-response", "code": "fired"},
-                {"workflow": "vip", "code": "where", "detail": "event.data.score > 90 with 80"},
+                {"workflow": "vip", "code": "where", "detail": "event.data.score > 90 was false: event.data.score = 80"},
             ],
         }))
         .unwrap();
@@ -247,7 +256,7 @@ mod tests {
                accepted   2026-03-02 10:00:01 UTC\n  \
                data       {\n               \"score\": 80\n             }\n  \
                → lead-response: started a run\n  \
-               → vip: `where` was false: event.data.score > 90 with 80\n  \
+               → vip: `where`: event.data.score > 90 was false: event.data.score = 80\n  \
                started: run 17\n"
         );
         assert_eq!(summary(&event), "run 17, vip: where");

@@ -4,17 +4,20 @@
 //! directory or to `--url`, and print what it says: tables and stories for people, the API's own JSON
 //! with `--json`. What goes wrong is a [`Failure`] with one exit code.
 
+mod action_settings;
 mod check;
 mod client;
 mod emit;
 mod escalations;
 mod events;
 mod failure;
-mod place;
+mod log;
 mod records;
 mod rule_files;
 mod runs;
 mod screen;
+mod serve;
+mod socket;
 mod story;
 
 use std::path::PathBuf;
@@ -59,6 +62,7 @@ Exit codes:
 
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
     /// Configuration file [default: what ADJUTANT_CONFIG names, or ./adjutant.yaml if there is one]
     #[arg(long, global = true, value_name = "FILE")]
@@ -79,6 +83,8 @@ pub(crate) struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon
+    Serve(serve::Serve),
     /// Check rules, plugins, templates and the configuration
     Check(check::Check),
     /// Send an event
@@ -113,6 +119,7 @@ pub fn main() -> ExitCode {
 
 fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
     match command {
+        Command::Serve(serve) => serve::run(&serve, globals),
         Command::Check(check) => check::run(&check, globals),
         Command::Emit(emit) => {
             ask(globals, async |client, screen| emit::run(emit, client, screen).await)

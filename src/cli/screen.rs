@@ -87,6 +87,9 @@ pub(super) fn table(titles: &[&str]) -> Table {
     // The styles are always set here and taken out on the way where they are not wanted.
     table.enforce_styling();
     table.set_header(titles.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 1));
+    }
     table
 }
 
