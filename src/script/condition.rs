@@ -1,18 +1,29 @@
 //! [`Condition`]: an expression that must give a boolean and can say why it was false.
 
-use crate::model::Text;
+use crate::model::{Text, Value, limits};
 
+use super::chains::{clauses, operands};
 use super::error::{EvalError, ScriptError};
 use super::host::Host;
 use super::sandbox::{Expr, Sandbox};
 use super::scope::{Names, Scope};
 
+/// Bytes of a clause that a verdict quotes, so that its operands have room beside it.
+const CLAUSE_BYTES: usize = limits::VERDICT_BYTES / 2;
+
 /// A compiled condition, split at its top-level `&&` into clauses.
 #[derive(Debug)]
 pub struct Condition {
-    clauses: Vec<Expr>,
+    clauses: Vec<Clause>,
     /// A missing property makes it false (`where`, `allow`) instead of an error.
     lenient: bool,
+}
+
+/// One clause and what explains it when it is false.
+#[derive(Debug)]
+struct Clause {
+    expr: Expr,
+    operands: Vec<Expr>,
 }
 
 /// What a condition came to.
@@ -36,8 +47,22 @@ impl Condition {
         names: &Names,
         lenient: bool,
     ) -> Result<Self, ScriptError> {
-        let _ = (sandbox, source, names, lenient);
-        unimplemented!()
+        let mut ranges = clauses(source);
+        if ranges.iter().any(|range| source[range.clone()].trim().is_empty()) {
+            // Something is wrong beside an `&&`: let Rhai say what.
+            ranges = std::iter::once(0..source.len()).collect();
+        }
+        let mut compiled = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            let clause = &source[range.clone()];
+            let start = range.start + (clause.len() - clause.trim_start().len());
+            let text = clause.trim();
+            let expr = sandbox.expr(text, names).map_err(|error| error.shifted(start))?;
+            let operands =
+                operands(text).into_iter().filter_map(|text| sandbox.expr(text, names).ok());
+            compiled.push(Clause { expr, operands: operands.collect() });
+        }
+        Ok(Self { clauses: compiled, lenient })
     }
 
     /// Whether it holds.
@@ -45,7 +70,80 @@ impl Condition {
     /// # Errors
     /// [`EvalError`]; anything but a boolean is one.
     pub fn test(&self, scope: &Scope, host: &dyn Host) -> Result<Test, EvalError> {
-        let _ = (scope, host, &self.clauses, self.lenient);
-        unimplemented!()
+        for clause in &self.clauses {
+            match clause.expr.test(scope, host) {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return clause.why(scope, host).map(Test::False),
+                Ok(Err(value)) => return Err(self.not_boolean(clause, &value)),
+                Err(EvalError::Missing(path)) if self.lenient => {
+                    let source = shortened(clause.expr.source(), CLAUSE_BYTES);
+                    let text = format!("{source} was false: {path} is missing");
+                    return Ok(Test::False(shortened(&text, limits::VERDICT_BYTES).into()));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Test::True)
     }
+
+    /// Its expressions.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.clauses.iter().map(|clause| &clause.expr)
+    }
+
+    fn not_boolean(&self, clause: &Clause, value: &Value) -> EvalError {
+        let what = if self.clauses.len() == 1 {
+            "the condition".to_owned()
+        } else {
+            format!("`{}`", shortened(clause.expr.source(), CLAUSE_BYTES))
+        };
+        let gave = match value {
+            Value::Null => "nothing (`()`)".to_owned(),
+            value => format!("{} ({})", shortened(&shown(value), CLAUSE_BYTES), value.type_name()),
+        };
+        EvalError::Failed(format!("{what} gave {gave}; it must give true or false").into())
+    }
+}
+
+impl Clause {
+    /// Why it was false. Its operands are evaluated again, which is pure and only done when false.
+    fn why(&self, scope: &Scope, host: &dyn Host) -> Result<Text, EvalError> {
+        let mut text = format!("{} was false", shortened(self.expr.source(), CLAUSE_BYTES));
+        let mut separator = ": ";
+        for operand in &self.operands {
+            let value = match operand.eval(scope, host) {
+                Ok(value) => format!(" = {}", shown(&value)),
+                Err(EvalError::Missing(_)) => " is missing".to_owned(),
+                Err(EvalError::Failed(_)) => continue,
+                Err(error) => return Err(error),
+            };
+            text.push_str(separator);
+            text.push_str(operand.source());
+            text.push_str(&value);
+            separator = ", ";
+            if text.len() > limits::VERDICT_BYTES {
+                break;
+            }
+        }
+        Ok(shortened(&text, limits::VERDICT_BYTES).into())
+    }
+}
+
+/// A value in a message: texts in quotes.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "()".to_owned(),
+        Value::Text(_) => value.to_json().to_string(),
+        other => other.to_string(),
+    }
+}
+
+/// At most `bytes` long, cut with `…` where a character ends.
+fn shortened(text: &str, bytes: usize) -> String {
+    const ELLIPSIS: char = '…';
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes - ELLIPSIS.len_utf8());
+    format!("{}{ELLIPSIS}", &text[..end])
 }

@@ -15,6 +15,14 @@ pub struct ScriptError {
     pub help: Option<String>,
 }
 
+impl ScriptError {
+    /// The same mistake, in a text of which the compiled one is a part that begins at `start`.
+    pub(super) fn shifted(mut self, start: usize) -> Self {
+        self.offset += start;
+        self
+    }
+}
+
 /// A failed evaluation.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum EvalError {

@@ -1,8 +1,17 @@
-//! [`Host`]: what an expression may ask the state for while it runs.
+//! [`Host`]: what an expression may ask the state for while it runs, and how its functions reach it.
+
+use std::cell::{Cell, RefCell};
+
+use rhai::EvalAltResult;
+use scoped_tls_hkt::scoped_thread_local;
 
 use crate::model::{ReadError, Value};
 
+use super::limits;
+
 /// Answers the reading functions of expressions. Implemented by the engine over its view and rules.
+///
+/// It must not evaluate on the [`super::Scope`] of the evaluation that asks.
 pub trait Host {
     /// `record(kind, id)`: the record as read, or null.
     ///
@@ -33,4 +42,91 @@ impl Host for NoRecords {
     fn records(&self, _: &str, _: Option<(&str, &Value)>) -> Result<Option<Vec<Value>>, ReadError> {
         Ok(Some(Vec::new()))
     }
+}
+
+scoped_thread_local!(static CURRENT: for<'a> &'a Evaluation<'a>);
+
+/// One evaluation: whom its functions ask, and what they have asked so far.
+pub(super) struct Evaluation<'a> {
+    host: &'a dyn Host,
+    /// Kept here, because a plugin could catch the error that carries it.
+    fault: RefCell<Option<ReadError>>,
+    reads: Cell<usize>,
+    rows: Cell<usize>,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Runs `work`, whose functions read through `host`.
+    ///
+    /// # Errors
+    /// The first failed read, whatever `work` made of it.
+    pub(super) fn run<T>(host: &'a dyn Host, work: impl FnOnce() -> T) -> Result<T, ReadError> {
+        let evaluation = Evaluation {
+            host,
+            fault: RefCell::new(None),
+            reads: Cell::new(0),
+            rows: Cell::new(0),
+        };
+        let result = CURRENT.set(&evaluation, work);
+        evaluation.fault.into_inner().map_or(Ok(result), Err)
+    }
+
+    /// Whether this thread is in the middle of an evaluation.
+    pub(super) fn is_running() -> bool {
+        CURRENT.is_set()
+    }
+}
+
+/// `record(kind, id)` for the evaluation under way.
+pub(super) fn record(kind: &str, id: &str) -> Result<Value, Box<EvalAltResult>> {
+    ask(|evaluation| {
+        charge(&evaluation.rows, 1, limits::ROWS, "rows")?;
+        Ok(evaluation.host.record(kind, id))
+    })
+}
+
+/// `records(…)` for the evaluation under way.
+pub(super) fn records(
+    kind: &str,
+    filter: Option<(&str, &Value)>,
+) -> Result<Vec<Value>, Box<EvalAltResult>> {
+    ask(|evaluation| {
+        let found = match evaluation.host.records(kind, filter) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Err(too_many("rows", limits::ROWS).into()),
+            Err(error) => return Ok(Err(error)),
+        };
+        charge(&evaluation.rows, found.len(), limits::ROWS, "rows")?;
+        Ok(Ok(found))
+    })
+}
+
+fn ask<T>(
+    question: impl FnOnce(&Evaluation<'_>) -> Result<Result<T, ReadError>, Box<EvalAltResult>>,
+) -> Result<T, Box<EvalAltResult>> {
+    if !CURRENT.is_set() {
+        return Err("records cannot be read here".into());
+    }
+    CURRENT.with(|evaluation| {
+        charge(&evaluation.reads, 1, limits::READS, "reads")?;
+        question(evaluation)?.map_err(|error| {
+            let text = error.to_string();
+            evaluation.fault.borrow_mut().get_or_insert(error);
+            text.into()
+        })
+    })
+}
+
+fn charge(
+    counter: &Cell<usize>,
+    by: usize,
+    limit: usize,
+    what: &str,
+) -> Result<(), Box<EvalAltResult>> {
+    counter.set(counter.get() + by);
+    if counter.get() > limit { Err(too_many(what, limit).into()) } else { Ok(()) }
+}
+
+fn too_many(what: &str, limit: usize) -> String {
+    format!("more than {limit} {what} of records in one expression; narrow the lookup")
 }

@@ -3,19 +3,34 @@
 //! Everything is compiled once, when rules are loaded, without values in scope. An evaluation is a
 //! pure function of its [`Scope`] and of what its [`Host`] answers; every limit of Rhai is set.
 
+mod chains;
+mod check;
+mod compare;
 mod condition;
 mod convert;
+mod direct;
 mod error;
+mod explain;
 mod functions;
 mod host;
 mod lexer;
+mod limits;
+mod plugins;
+mod rewrite;
 mod sandbox;
 mod scope;
+mod secret;
 mod shape;
+mod suggest;
+#[cfg(test)]
+mod tests;
 
 pub use condition::{Condition, Test};
 pub use error::{EvalError, ScriptError};
 pub use host::{Host, NoRecords};
-pub use sandbox::{Expr, PluginSource, Sandbox};
+pub use plugins::{Function, PluginSource};
+pub use sandbox::{Expr, Sandbox};
 pub use scope::{Names, Scope};
+pub use secret::{SECRET_CLOSE, SECRET_OPEN, secret_marker};
 pub use shape::{Part, Shape};
+pub use suggest::closest;

@@ -1,35 +1,49 @@
 //! [`Sandbox`]: one configured Rhai engine with the plugins of a rule set; [`Expr`] its compiled expressions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use rhai::packages::{
+    ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
+    BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
+};
+use rhai::{AST, Dynamic, Engine, EvalAltResult, ImmutableString, OptimizationLevel, Position};
 
 use crate::model::{Text, Value};
 
+use super::check::{Facts, Reader, Table, check};
+use super::convert::to_value;
+use super::direct::Direct;
 use super::error::{EvalError, ScriptError};
-use super::host::Host;
+use super::explain::{PluginText, eval_error, parse_error};
+use super::functions;
+use super::host::{Evaluation, Host};
+use super::limits;
+use super::plugins::{Function, PluginSource, Plugins};
+use super::rewrite::Rewritten;
 use super::scope::{Names, Scope};
-
-/// A plugin's source text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PluginSource {
-    /// Its name: the file name without `.rhai`.
-    pub name: Text,
-    /// Where it came from, for messages.
-    pub file: Text,
-    /// The text.
-    pub source: Text,
-}
 
 /// A Rhai engine with every limit set and the functions of its plugins registered. Cheap to clone.
 #[derive(Clone)]
-pub struct Sandbox {
-    engine: Arc<rhai::Engine>,
+pub struct Sandbox(Arc<Inner>);
+
+struct Inner {
+    engine: Engine,
+    table: Table,
+    plugins: Vec<PluginText>,
+    functions: Vec<Function>,
 }
 
-/// A compiled expression.
+/// A compiled expression. Cheap to clone.
 #[derive(Clone)]
-pub struct Expr {
-    pub(crate) source: Text,
-    ast: Arc<rhai::AST>,
+pub struct Expr(Arc<Compiled>);
+
+struct Compiled {
+    source: Text,
+    rewritten: Rewritten,
+    ast: AST,
+    facts: Facts,
+    /// The short way, if there is one.
+    direct: Option<Direct>,
     sandbox: Sandbox,
 }
 
@@ -39,8 +53,20 @@ impl Sandbox {
     /// # Errors
     /// Every mistake of every plugin: (index into `plugins`, error).
     pub fn new(plugins: &[PluginSource]) -> Result<Self, Vec<(usize, ScriptError)>> {
-        let _ = plugins;
-        unimplemented!()
+        let mut engine = engine();
+        let mut table = Table::new();
+        let mut compiled = Plugins::compile(&engine, plugins, &mut table)?;
+        compiled.register(&mut engine)?;
+        let builtin = functions::builtins().filter(|builtin| !builtin.plugin_only).map(|builtin| {
+            Function {
+                name: builtin.name().to_owned(),
+                params: builtin.params(),
+                plugin: None,
+                doc: builtin.doc.to_owned(),
+            }
+        });
+        let functions = builtin.chain(compiled.functions).collect();
+        Ok(Self(Arc::new(Inner { engine, table, plugins: compiled.texts, functions })))
     }
 
     /// Compiles one expression that may use `names`.
@@ -48,8 +74,36 @@ impl Sandbox {
     /// # Errors
     /// Unknown names and functions, statements, `'x'`, and whatever Rhai refuses.
     pub fn expr(&self, source: &str, names: &Names) -> Result<Expr, ScriptError> {
-        let _ = (source, names, &self.engine);
-        unimplemented!()
+        if source.trim().is_empty() {
+            return Err(whole(source, "the expression is empty".to_owned()));
+        }
+        if source.len() > limits::EXPRESSION_BYTES {
+            let message = format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
+            return Err(whole(source, message));
+        }
+        let rewritten = Rewritten::new(source, false)?;
+        let mut known = rhai::Scope::new();
+        for name in names.all() {
+            known.push_constant(name, ());
+        }
+        let ast = self
+            .0
+            .engine
+            .compile_expression_with_scope(&known, &rewritten.text)
+            .map_err(|error| parse_error(&error, source, &rewritten, names.all()))?;
+        let (facts, mut errors) =
+            check(&ast, source, &rewritten, &self.0.table, Reader::Expression);
+        if !errors.is_empty() {
+            return Err(errors.swap_remove(0));
+        }
+        let (source, direct, sandbox) = (source.into(), Direct::of(&ast), self.clone());
+        Ok(Expr(Arc::new(Compiled { source, rewritten, ast, facts, direct, sandbox })))
+    }
+
+    /// Every function that an expression may call: the sandbox's own, then the plugins'.
+    #[must_use]
+    pub fn functions(&self) -> &[Function] {
+        &self.0.functions
     }
 }
 
@@ -57,7 +111,7 @@ impl Expr {
     /// The expression as written.
     #[must_use]
     pub fn source(&self) -> &str {
-        &self.source
+        &self.0.source
     }
 
     /// Its value.
@@ -65,19 +119,136 @@ impl Expr {
     /// # Errors
     /// [`EvalError`].
     pub fn eval(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
-        let _ = (scope, host, &self.ast, &self.sandbox);
-        unimplemented!()
+        match self.direct().and_then(|direct| direct.value(scope.values())) {
+            Some(value) => Ok(value),
+            None => self.eval_in_rhai(scope, host),
+        }
+    }
+
+    /// Its boolean, or the value it gave instead.
+    pub(super) fn test(
+        &self,
+        scope: &Scope,
+        host: &dyn Host,
+    ) -> Result<Result<bool, Value>, EvalError> {
+        match self.direct().and_then(|direct| direct.test(scope.values())) {
+            Some(flag) => Ok(Ok(flag)),
+            None => Ok(match self.eval_in_rhai(scope, host)? {
+                Value::Bool(flag) => Ok(flag),
+                other => Err(other),
+            }),
+        }
+    }
+
+    /// The short way, if there is one.
+    pub(super) fn direct(&self) -> Option<&Direct> {
+        self.0.direct.as_ref()
+    }
+
+    /// Its value by the long way.
+    pub(super) fn eval_in_rhai(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
+        let Compiled { source, rewritten, ast, facts, sandbox, .. } = &*self.0;
+        let Inner { engine, plugins, .. } = &*sandbox.0;
+        let eval = |scope: &mut rhai::Scope<'static>| engine.eval_ast_with_scope::<Dynamic>(scope, ast);
+        let result = if facts.captures {
+            // Capturing turns a variable into a shared one, for good and for everybody.
+            let mut own = scope.copy_of(&facts.variables);
+            Evaluation::run(host, || eval(&mut own))?
+        } else {
+            scope.with(&facts.variables, |lent| Evaluation::run(host, || eval(lent)))??
+        };
+        let value = result.map_err(|error| eval_error(*error, source, rewritten, plugins))?;
+        to_value(&value).map_err(|error| EvalError::Failed(format!("`{source}`: {error}").into()))
+    }
+
+    /// Whether it calls a function of this name.
+    #[must_use]
+    pub fn calls(&self, function: &str) -> bool {
+        self.0.facts.calls.iter().any(|(name, _)| name == function)
+    }
+
+    /// The arguments of each call of `function`; those that are not literals are `None`.
+    pub fn literal_calls<'e>(
+        &'e self,
+        function: &'e str,
+    ) -> impl Iterator<Item = &'e [Option<Value>]> {
+        self.0
+            .facts
+            .calls
+            .iter()
+            .filter(move |(name, _)| name == function)
+            .map(|(_, args)| args.as_slice())
+    }
+
+    /// The variables it reads, and the parameters of its closures.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.0.facts.variables.iter().map(String::as_str)
     }
 }
 
 impl std::fmt::Debug for Expr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Expr({})", self.source)
+        write!(f, "Expr({})", self.source())
     }
 }
 
 impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sandbox")
+        write!(f, "Sandbox({} plugins)", self.0.plugins.len())
     }
+}
+
+/// Without plugins. Rhai's packages are made once for the process: they are the same for all.
+pub(super) fn engine() -> Engine {
+    static PACKAGES: OnceLock<Vec<Arc<rhai::Module>>> = OnceLock::new();
+    let mut engine = Engine::new_raw();
+    let packages = PACKAGES.get_or_init(|| {
+        vec![
+            ArithmeticPackage::new().as_shared_module(),
+            LogicPackage::new().as_shared_module(),
+            BasicMathPackage::new().as_shared_module(),
+            BasicIteratorPackage::new().as_shared_module(),
+            BasicFnPackage::new().as_shared_module(),
+            BasicStringPackage::new().as_shared_module(),
+            MoreStringPackage::new().as_shared_module(),
+            BasicArrayPackage::new().as_shared_module(),
+            BasicMapPackage::new().as_shared_module(),
+        ]
+    });
+    for package in packages {
+        engine.register_global_module(package.clone());
+    }
+    functions::register(&mut engine);
+    // `x.a` with nothing for x: as missing as a property that an object lacks.
+    engine.register_indexer_get(|(): &mut (), name: ImmutableString| -> Result<Dynamic, Box<EvalAltResult>> {
+        Err(Box::new(EvalAltResult::ErrorPropertyNotFound(name.to_string(), Position::NONE)))
+    });
+    engine
+        .set_strict_variables(true)
+        .set_fail_on_invalid_map_property(true)
+        // Rhai's own operators would win otherwise, and `1 < "a"` would be false.
+        .set_fast_operators(false)
+        // An optimizer would compute with values that are only known later.
+        .set_optimization_level(OptimizationLevel::None)
+        .set_max_operations(limits::OPERATIONS)
+        .set_max_call_levels(limits::CALL_LEVELS)
+        .set_max_expr_depths(limits::EXPRESSION_DEPTH, limits::FUNCTION_DEPTH)
+        .set_max_string_size(limits::TEXT_BYTES)
+        .set_max_array_size(limits::LIST_ITEMS)
+        .set_max_map_size(limits::MAP_ITEMS)
+        .set_max_variables(limits::VARIABLES)
+        .set_max_functions(limits::FUNCTIONS)
+        .set_max_modules(0)
+        // Threads would wait for each other at a shared interner, 10 ms at a time.
+        .set_max_strings_interned(0)
+        .disable_symbol("eval")
+        .on_print(|text| tracing::info!(target: "adjutant::plugin", "{text}"))
+        .on_debug(|text, source, position| {
+            tracing::debug!(target: "adjutant::plugin", source, ?position, "{text}");
+        });
+    engine
+}
+
+fn whole(source: &str, message: String) -> ScriptError {
+    ScriptError { offset: 0, len: source.len(), message, help: None }
 }

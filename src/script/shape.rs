@@ -1,9 +1,10 @@
 //! [`Shape`]: a piece of YAML with `${…}` in it, compiled.
 
-use crate::model::{Text, Value};
+use crate::model::{Map, Text, Value, limits};
 
 use super::error::{EvalError, ScriptError};
 use super::host::Host;
+use super::lexer::hole_end;
 use super::sandbox::{Expr, Sandbox};
 use super::scope::{Names, Scope};
 
@@ -38,8 +39,44 @@ impl Shape {
     /// # Errors
     /// As [`Sandbox::expr`], and for a `${` that is not closed.
     pub fn text(sandbox: &Sandbox, text: &str, names: &Names) -> Result<Self, ScriptError> {
-        let _ = (sandbox, text, names);
-        unimplemented!()
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut at = 0;
+        while let Some(dollar) = text[at..].find('$').map(|found| at + found) {
+            literal.push_str(&text[at..dollar]);
+            let rest = &text[dollar..];
+            if rest.starts_with("$${") {
+                literal.push_str("${");
+                at = dollar + 3;
+            } else if rest.starts_with("${") {
+                let start = dollar + 2;
+                let end = hole_end(text, start).ok_or_else(|| unclosed(dollar))?;
+                if text[start..end].trim().is_empty() {
+                    return Err(empty(dollar, end + 1 - dollar));
+                }
+                let expr =
+                    sandbox.expr(&text[start..end], names).map_err(|error| error.shifted(start))?;
+                if !literal.is_empty() {
+                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
+                }
+                parts.push(Part::Value(expr));
+                at = end + 1;
+            } else {
+                literal.push('$');
+                at = dollar + 1;
+            }
+        }
+        literal.push_str(&text[at..]);
+        if parts.is_empty() {
+            return Ok(Self::Literal(Value::text(literal)));
+        }
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal.into()));
+        }
+        Ok(match parts.as_slice() {
+            [Part::Value(expr)] => Self::Expr(expr.clone()),
+            _ => Self::Text(parts),
+        })
     }
 
     /// The value, holes filled in.
@@ -47,8 +84,20 @@ impl Shape {
     /// # Errors
     /// [`EvalError`].
     pub fn eval(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
-        let _ = (scope, host);
-        unimplemented!()
+        Ok(match self {
+            Self::Literal(value) => value.clone(),
+            Self::Expr(expr) => expr.eval(scope, host)?,
+            Self::Text(parts) => filled(parts, scope, host)?,
+            Self::List(items) => Value::List(
+                items.iter().map(|item| item.eval(scope, host)).collect::<Result<_, _>>()?,
+            ),
+            Self::Map(entries) => Value::Map(
+                entries
+                    .iter()
+                    .map(|(key, shape)| Ok((key.clone(), shape.eval(scope, host)?)))
+                    .collect::<Result<Map, EvalError>>()?,
+            ),
+        })
     }
 
     /// The literal, if there are no holes anywhere in it.
@@ -67,4 +116,61 @@ impl Shape {
                 .map(Value::Map),
         }
     }
+
+    /// Every expression in it, in the order of the file.
+    #[must_use]
+    pub fn exprs(&self) -> Vec<&Expr> {
+        let mut found = Vec::new();
+        self.collect(&mut found);
+        found
+    }
+
+    fn collect<'s>(&'s self, found: &mut Vec<&'s Expr>) {
+        match self {
+            Self::Literal(_) => {}
+            Self::Expr(expr) => found.push(expr),
+            Self::Text(parts) => found.extend(parts.iter().filter_map(|part| match part {
+                Part::Literal(_) => None,
+                Part::Value(expr) => Some(expr),
+            })),
+            Self::List(items) => items.iter().for_each(|item| item.collect(found)),
+            Self::Map(entries) => entries.iter().for_each(|(_, shape)| shape.collect(found)),
+        }
+    }
+}
+
+/// The text with its holes filled in: at most what an event may be, for nothing larger can be sent on.
+fn filled(parts: &[Part], scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
+    let mut text = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(literal) => text.push_str(literal),
+            Part::Value(expr) => match expr.eval(scope, host)? {
+                Value::Null => {
+                    let message = format!("`{}` is () inside a text", expr.source().trim());
+                    return Err(EvalError::Failed(message.into()));
+                }
+                Value::Text(value) => text.push_str(&value),
+                value => text.push_str(&value.to_string()),
+            },
+        }
+        if text.len() > limits::EVENT_BYTES {
+            let message = format!("a text grew longer than {} bytes", limits::EVENT_BYTES);
+            return Err(EvalError::Failed(message.into()));
+        }
+    }
+    Ok(Value::text(text))
+}
+
+fn unclosed(offset: usize) -> ScriptError {
+    ScriptError {
+        offset,
+        len: 2,
+        message: "`${` is not closed".to_owned(),
+        help: Some("add `}`; for the two characters themselves, write `$${`".to_owned()),
+    }
+}
+
+fn empty(offset: usize, len: usize) -> ScriptError {
+    ScriptError { offset, len, message: "nothing stands in `${}`".to_owned(), help: None }
 }

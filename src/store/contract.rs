@@ -85,6 +85,17 @@ pub struct Space {
     pub total: u64,
 }
 
+impl Space {
+    /// Whether new events should be refused, so that outcomes and timers have room to go on: below
+    /// 256 MiB or a twentieth of the medium, whichever is more.
+    #[must_use]
+    pub const fn is_nearly_full(&self) -> bool {
+        const RESERVE: u64 = 256 * 1024 * 1024;
+        let share = self.total / 20;
+        self.free < if share > RESERVE { share } else { RESERVE }
+    }
+}
+
 /// What is to be done with a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
