@@ -148,11 +148,20 @@ fn copied(dir: &Path, seed: u64) -> History {
         lead.number += 1;
         let after = fs::read(live.join("db")).unwrap();
         trace.push(Call::Resize(after.len() as u64));
+        // pages side by side were one write
+        let mut writes: Vec<(usize, Vec<u8>)> = Vec::new();
         for (page, bytes) in after.chunks(4096).enumerate() {
             let at = page * 4096;
-            if before.get(at..at + bytes.len()) != Some(bytes) {
-                trace.push(Call::Write { at: at as u64, bytes: bytes.to_vec() });
+            if before.get(at..at + bytes.len()) == Some(bytes) {
+                continue;
             }
+            match writes.last_mut() {
+                Some((from, run)) if *from + run.len() == at => run.extend_from_slice(bytes),
+                _ => writes.push((at, bytes.to_vec())),
+            }
+        }
+        for (at, bytes) in writes {
+            trace.push(Call::Write { at: at as u64, bytes });
         }
         trace.push(Call::Sync);
         trace.moments.push(trace::Moment::Acknowledged(lead.number));
