@@ -4,6 +4,8 @@
 //! A file may hold several files, parted by lines `#### NAME`: rule files, `templates/NAME` and
 //! `plugins/NAME.rhai`. Without such a line it is one rule file.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::path::{Path, PathBuf};
 use adjutant::rules::{
     Context, Diagnostic, Files, Look, RuleSet, SourceFile, Sources, TemplateFile, render,
 };
+use proptest::prelude::*;
 
 fn corpus() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -44,7 +47,7 @@ fn sources(path: &Path) -> Sources {
             let dir = format!("rules/{above}");
             let dir = dir.trim_end_matches('/').into();
             sources.templates.push(TemplateFile { file, dir });
-        } else if name.ends_with(".rhai") {
+        } else if Path::new(&name).extension().is_some_and(|extension| extension == "rhai") {
             sources.plugins.push(file);
         } else {
             sources.rules.push(file);
@@ -102,4 +105,68 @@ fn every_diagnostic_can_be_shown() {
         }
     }
     assert!(codes.len() >= 40, "only {} codes: {codes:?}", codes.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Files that were half edited: never a panic, never a place outside of the file, and what is
+    /// accepted compiles again from its stored sources.
+    #[test]
+    fn half_edited_files_are_checked_without_panic(
+        which in 0_usize..1_000,
+        cuts in proptest::collection::vec((0_usize..4_000, 0_usize..12, edit()), 1..4),
+    ) {
+        let files = corpus();
+        let mut sources = sources(&files[which % files.len()]);
+        let at = which % sources.rules.len();
+        let mut text: Vec<char> = sources.rules[at].text.chars().collect();
+        for (from, len, put) in cuts {
+            let from = from % (text.len() + 1);
+            let to = (from + len).min(text.len());
+            text.splice(from..to, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        sources.rules[at] = SourceFile::new(sources.rules[at].name.clone(), text);
+        let found = check(&sources);
+        for diagnostic in &found {
+            let file = sources.files().find(|file| file.name == diagnostic.primary.file);
+            prop_assert!(
+                file.is_some_and(|file| file.text.get(diagnostic.primary.span.clone()).is_some()),
+                "{diagnostic:?}"
+            );
+        }
+        let shown = render(&found, &Files::of(sources.files()), Look::Plain);
+        prop_assert_eq!(shown.is_empty(), found.is_empty());
+    }
+}
+
+/// What fingers put into a file by mistake.
+fn edit() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "",
+        "\n",
+        "  ",
+        "- ",
+        ": ",
+        "${",
+        "}",
+        "\"",
+        "'",
+        "#",
+        "!",
+        "é",
+        "[",
+        "{",
+        "event",
+        "steps.",
+        "vars.x",
+        "---\n",
+        "&a ",
+        "*a",
+        "|\n",
+        "\t",
+        "secret(\"x\")",
+        "records(\"a\", \"b\", 1)",
+    ])
 }

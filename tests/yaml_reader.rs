@@ -1,6 +1,10 @@
 //! The YAML reader: what it reads agrees with `serde_yaml`, positions are exact, and no input makes
 //! it panic.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fmt::Write as _;
+
 use adjutant::model::Value;
 use adjutant::rules::SourceFile;
 use adjutant::rules::yaml::{Kind, Node, Parsed, parse};
@@ -87,7 +91,8 @@ fn traps_are_errors_that_say_what_to_do() {
         let (_, errors) = read(text);
         assert_eq!(errors, [expected], "{text}");
     }
-    for fine in ["a: b # comment\n", "a: b#c\n", "hours: x   # holds\n", "", "---\n---\n", "# x\n"] {
+    for fine in ["a: b # comment\n", "a: b#c\n", "hours: x   # holds\n", "", "---\n---\n", "# x\n"]
+    {
         assert_eq!(read(fine).1, Vec::<String>::new(), "{fine}");
     }
 }
@@ -113,26 +118,56 @@ fn bombs_are_refused() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..9 {
         let item = format!("*a{}, ", level - 1).repeat(10);
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", item.trim_end_matches(", ")));
+        writeln!(bomb, "a{level}: &a{level} [{}]", item.trim_end_matches(", ")).unwrap();
     }
     assert!(read(&bomb).1[0].starts_with("too-large"), "{:?}", read(&bomb).1);
     assert!(read(&"[".repeat(200)).1[0].starts_with("nesting"));
     assert!(read(&"- ".repeat(200)).1[0].starts_with("nesting"));
-    let deep: String = (1..40).map(|n| format!("a{n}: &a{n} [[*a{}]]\n", n - 1)).collect();
-    assert!(read(&format!("a0: &a0 [x]\n{deep}")).1[0].starts_with("nesting"));
+    let mut deep = String::from("a0: &a0 [x]\n");
+    for level in 1..40 {
+        writeln!(deep, "a{level}: &a{level} [[*a{}]]", level - 1).unwrap();
+    }
+    assert!(read(&deep).1[0].starts_with("nesting"));
     assert!(read(&" ".repeat(1024 * 1024 + 1)).1[0].starts_with("too-large"));
 }
 
 /// Bits that YAML is made of, so that random text gets somewhere.
 fn yamlish() -> impl Strategy<Value = String> {
     let bit = prop_oneof![
-        Just("a: "), Just("- "), Just("\n"), Just("  "), Just("{"), Just("}"), Just("["), Just("]"),
-        Just(", "), Just("\""), Just("'"), Just("&x "), Just("*x"), Just("!t "), Just("|\n"),
-        Just(">-\n"), Just("# c"), Just("---\n"), Just("...\n"), Just("${é}"), Just("\\u00"),
-        Just("? "), Just(": "), Just("\t"), Just("\r\n"), Just("<<: "), Just("%Y\n"), Just("\u{feff}"),
+        Just("a: "),
+        Just("- "),
+        Just("\n"),
+        Just("  "),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just(", "),
+        Just("\""),
+        Just("'"),
+        Just("&x "),
+        Just("*x"),
+        Just("!t "),
+        Just("|\n"),
+        Just(">-\n"),
+        Just("# c"),
+        Just("---\n"),
+        Just("...\n"),
+        Just("${é}"),
+        Just("\\u00"),
+        Just("? "),
+        Just(": "),
+        Just("\t"),
+        Just("\r\n"),
+        Just("<<: "),
+        Just("%Y\n"),
+        Just("\u{feff}"),
     ];
-    proptest::collection::vec(prop_oneof![4 => bit.prop_map(str::to_owned), 1 => "\\PC{0,3}"], 0..60)
-        .prop_map(|bits| bits.concat())
+    proptest::collection::vec(
+        prop_oneof![4 => bit.prop_map(str::to_owned), 1 => "\\PC{0,3}"],
+        0..60,
+    )
+    .prop_map(|bits| bits.concat())
 }
 
 proptest! {

@@ -11,7 +11,8 @@ use crate::model::{Name, Text, is_name};
 use crate::script::Sandbox;
 
 use super::bundle::{
-    Bundle, BundleSource, Compiled, DocumentSource, PinnedPlugin, Unit, compile, sandbox,
+    Bundle, BundleSource, Compiled, DocumentSource, PinnedPlugin, Unit, compile, compile_templates,
+    sandbox,
 };
 use super::calendar::Calendar;
 use super::calls;
@@ -26,7 +27,7 @@ use super::program::{Purpose, RecordKind};
 use super::ruleset::{Context, Sources};
 use super::suggest;
 use super::template_views::TemplateViews;
-use super::templates::{TemplateSource, Templates};
+use super::templates::TemplateSource;
 use super::yaml::{self, Document, Kind};
 
 /// The compiled parts.
@@ -110,27 +111,26 @@ fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) ->
             Sort::of(table.kind)
         }
         [] => {
-            let near = entries.iter().find_map(|entry| {
-                Some((entry, suggest::nearest(&entry.key, kinds())?))
-            });
-            match near {
-                Some((entry, near)) => sink
-                    .error("unknown-kind", entry.key_span.clone(), format!("there are no documents of kind `{}`", entry.key))
-                    .help(format!("did you mean `{near}`?")),
-                None => {
-                    let built: Vec<_> = keys::DOCUMENTS
-                        .iter()
-                        .filter(|table| table.table.is_some())
-                        .map(|table| table.kind)
-                        .collect();
-                    sink.error("unknown-kind", document.root.head(), "this document does not say what it is")
-                        .help(format!("give it one of the keys {}, with its name", suggest::list(&built)))
-                }
-            };
+            let near = entries
+                .iter()
+                .find_map(|entry| Some((entry, suggest::nearest(&entry.key, kinds())?)));
+            if let Some((entry, near)) = near {
+                let message = format!("there are no documents of kind `{}`", entry.key);
+                sink.error("unknown-kind", entry.key_span.clone(), message)
+                    .help(format!("did you mean `{near}`?"));
+            } else {
+                let built = keys::DOCUMENTS.iter().filter(|table| table.table.is_some());
+                let built: Vec<_> = built.map(|table| table.kind).collect();
+                let help =
+                    format!("give it one of the keys {}, with its name", suggest::list(&built));
+                let message = "this document does not say what it is";
+                sink.error("unknown-kind", document.root.head(), message).help(help);
+            }
             None
         }
         [(first, _), (second, _), ..] => {
-            let message = format!("one document cannot be both `{}` and `{}`", first.key, second.key);
+            let message =
+                format!("one document cannot be both `{}` and `{}`", first.key, second.key);
             sink.error("two-kinds", second.key_span.clone(), message)
                 .also(&file.name, first.key_span.clone(), "the first kind")
                 .help("a document has exactly one kind key: put `---` between two documents");
@@ -296,26 +296,20 @@ impl Parts {
                 words.extend(member.used.words.iter().map(|word| &**word));
                 pin_templates(built, member, directory, &mut templates, out);
             }
-            let callees: BTreeMap<Name, &Built> = family
-                .iter()
-                .skip(1)
-                .map(|callee| (callee.source.name.clone(), *callee))
-                .collect();
+            let callees: BTreeMap<Name, &Built> =
+                family.iter().skip(1).map(|callee| (callee.source.name.clone(), *callee)).collect();
             let source = BundleSource {
                 main: built.source.clone(),
                 callees: callees.values().map(|callee| callee.source.clone()).collect(),
                 plugins: library.used(&words),
                 templates: templates.into_values().cloned().collect(),
             };
-            // The view of the folder compiled, and this is a part of it.
-            let Ok(templates) = Templates::compile(&source.templates) else { continue };
-            let callees = callees
-                .into_iter()
-                .map(|(name, callee)| (name, callee.workflow.clone()))
-                .collect();
-            let bundle = Bundle::assemble(built.workflow.clone(), callees, templates, source);
-            let shelf = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
-            shelf.insert(bundle.name.clone(), Arc::new(bundle));
+            let Some(templates) = compile_templates(&source, out) else { continue };
+            let below =
+                callees.into_iter().map(|(name, callee)| (name, callee.workflow.clone())).collect();
+            let bundle = Bundle::assemble(built.workflow.clone(), below, templates, source);
+            let kind = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
+            kind.insert(bundle.name.clone(), Arc::new(bundle));
         }
         Some(Loaded {
             sandbox,

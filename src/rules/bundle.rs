@@ -95,7 +95,7 @@ impl Bundle {
     /// What [`BundleSource::decode`] or compiling says; the files named in the diagnostics have the
     /// texts of [`BundleSource::files`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
-        Self::compile(BundleSource::decode(bytes).map_err(|error| vec![error])?)
+        Self::compile(BundleSource::decode(bytes).map_err(|error| vec![*error])?)
     }
 
     /// Compiles a bundle from its sources alone.
@@ -122,7 +122,7 @@ impl Bundle {
                 callees.insert(callee.name.clone(), workflow);
             }
         }
-        let templates = templates(&source, &mut out);
+        let templates = compile_templates(&source, &mut out);
         if let Some(call) = missing_callee(&source, main.iter().chain(callees.values())) {
             out.push(call);
         }
@@ -175,16 +175,16 @@ impl BundleSource {
     ///
     /// # Errors
     /// A version this program does not know, or damaged bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Diagnostic> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Box<Diagnostic>> {
         let damaged = |message: String| {
-            Diagnostic::error("stored-bundle", &"stored rules".into(), 0..0, message)
+            Box::new(Diagnostic::error("stored-bundle", &"stored rules".into(), 0..0, message))
         };
         match bytes.split_first() {
             Some((&VERSION, rest)) => postcard::from_bytes(rest)
                 .map_err(|error| damaged(format!("the stored rules are damaged: {error}"))),
-            Some((version, _)) => {
-                Err(damaged(format!("the stored rules have format {version}, which this version does not know")))
-            }
+            Some((version, _)) => Err(damaged(format!(
+                "the stored rules have format {version}, which this version does not know"
+            ))),
             None => Err(damaged("the stored rules are empty".to_owned())),
         }
     }
@@ -192,9 +192,12 @@ impl BundleSource {
     /// The texts that diagnostics about this bundle point into.
     #[must_use]
     pub fn files(&self) -> Vec<SourceFile> {
-        let documents = std::iter::once(&self.main).chain(&self.callees).map(DocumentSource::as_file);
-        let plugins =
-            self.plugins.iter().map(|plugin| SourceFile::new(plugin.file.clone(), plugin.text.clone()));
+        let documents =
+            std::iter::once(&self.main).chain(&self.callees).map(DocumentSource::as_file);
+        let plugins = self
+            .plugins
+            .iter()
+            .map(|plugin| SourceFile::new(plugin.file.clone(), plugin.text.clone()));
         let templates = self
             .templates
             .iter()
@@ -264,7 +267,8 @@ pub(super) fn sandbox<'p>(
         Ok(sandbox) => Some(sandbox),
         Err(errors) => {
             for (at, error) in errors {
-                let file = sources.get(at).map_or_else(|| Text::from("plugins"), |s| s.file.clone());
+                let file =
+                    sources.get(at).map_or_else(|| Text::from("plugins"), |s| s.file.clone());
                 let span = error.offset..error.offset + error.len;
                 let mut mistake = Diagnostic::error("plugin", &file, span, error.message);
                 mistake.maybe_help(error.help);
@@ -275,13 +279,18 @@ pub(super) fn sandbox<'p>(
     }
 }
 
-fn templates(source: &BundleSource, out: &mut Vec<Diagnostic>) -> Option<Templates> {
+/// The templates of a bundle; `None` after a mistake in one, which is reported.
+pub(super) fn compile_templates(
+    source: &BundleSource,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Templates> {
     match Templates::compile(&source.templates) {
         Ok(templates) => Some(templates),
         Err(errors) => {
             for error in errors {
                 let Some(file) = source.templates.get(error.index) else { continue };
-                let mut mistake = Diagnostic::error("template", &file.file, error.span, error.message);
+                let mut mistake =
+                    Diagnostic::error("template", &file.file, error.span, error.message);
                 mistake.maybe_help(error.help);
                 out.push(mistake);
             }

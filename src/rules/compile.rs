@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::{Duration, DurationError, Instant, Map, Name, Span, Text, Value};
+use crate::model::{Map, Name, Text, Value};
 use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
 
 use super::decode::Sink;
@@ -28,6 +28,10 @@ pub(super) struct Cx<'a> {
     /// What the document declares for its own expressions.
     pub local: Local,
 }
+
+/// Something is wrong, and said already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reported;
 
 /// What a document uses of others.
 #[derive(Debug, Default)]
@@ -99,9 +103,6 @@ impl Place {
     }
 }
 
-/// A duration's unit that only long settings may use.
-const YEARS_IN: &str = "years are for `lifetime` only: write days, such as `365d`";
-
 impl Cx<'_> {
     /// The line of the rule file a byte stands on.
     pub(super) fn line(&self, at: usize) -> u32 {
@@ -137,7 +138,9 @@ impl Cx<'_> {
         let trimmed = source.trim();
         if let Some(inner) = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
             let message = format!("`{what}` is an expression already: it takes no `${{…}}`");
-            self.sink.error("expression", node.head(), message).help(format!("write `{}`", inner.trim()));
+            self.sink
+                .error("expression", node.head(), message)
+                .help(format!("write `{}`", inner.trim()));
             return None;
         }
         self.check_mentions(node, source, 0, place);
@@ -182,7 +185,11 @@ impl Cx<'_> {
                 for entry in entries {
                     if entry.key.contains("${") {
                         self.sink
-                            .error("not-literal", entry.key_span.clone(), "a key cannot be computed")
+                            .error(
+                                "not-literal",
+                                entry.key_span.clone(),
+                                "a key cannot be computed",
+                            )
                             .help("keys are literal; use a `rhai` step to build an object");
                         complete = false;
                     }
@@ -207,7 +214,7 @@ impl Cx<'_> {
     }
 
     /// The shape of a text that is the text of the scalar `node`.
-    fn scalar_shape(&mut self, node: &Node, text: &str, place: Place) -> Option<Shape> {
+    pub(super) fn scalar_shape(&mut self, node: &Node, text: &str, place: Place) -> Option<Shape> {
         match Shape::text(self.sandbox, text, &place.names()) {
             Ok(shape) => {
                 let mut from = 0;
@@ -259,23 +266,20 @@ impl Cx<'_> {
     /// Checks what an expression at byte `from` of a scalar's text says about steps, variables,
     /// secrets and indexes.
     fn check_mentions(&mut self, node: &Node, source: &str, from: usize, place: Place) {
+        let sees = |name: &str| place.names.contains(&name);
         self.used.words.extend(expressions::callable(source).map(Text::from));
         for (mention, span) in expressions::mentions(source) {
             let span = node.place(&self.sink.file.text, from + span.start..from + span.end);
             match mention {
-                Mention::Step(id) if place.names.contains(&"steps") => {
-                    if !self.local.ids.contains(id) {
-                        let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
-                        self.sink.error("unknown-step", span, format!("no step has the id `{id}`"))
-                            .help(hint);
-                    }
+                Mention::Step(id) if sees("steps") && !self.local.ids.contains(id) => {
+                    let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
+                    let message = format!("no step has the id `{id}`");
+                    self.sink.error("unknown-step", span, message).help(hint);
                 }
-                Mention::Var(name) if place.names.contains(&"vars") => {
-                    if !self.local.vars.contains(name) {
-                        let hint = hint_or(name, &self.local.vars, "there are no variables here");
-                        self.sink.error("unknown-variable", span, format!("there is no variable `vars.{name}` here"))
-                            .help(hint);
-                    }
+                Mention::Var(name) if sees("vars") && !self.local.vars.contains(name) => {
+                    let hint = hint_or(name, &self.local.vars, "there are no variables here");
+                    let message = format!("there is no variable `vars.{name}` here");
+                    self.sink.error("unknown-variable", span, message).help(hint);
                 }
                 Mention::Secret if !place.secret => {
                     self.sink.error("secret", span, "a secret cannot be used here")
@@ -300,105 +304,12 @@ impl Cx<'_> {
         let help = match (near, known) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(_)) => format!("add it to `index` of the document `record: {kind}`"),
-            (None, None) => format!("declare it in a document: `record: {kind}` with `index: [{index}]`"),
+            (None, None) => {
+                format!("declare it in a document: `record: {kind}` with `index: [{index}]`")
+            }
         };
         let message = format!("records of kind `{kind}` have no index `{index}`");
         self.sink.error("unknown-index", span, message).help(help);
-    }
-
-    /// A literal duration. `hours` is the calendar it would count on.
-    pub(super) fn duration(
-        &mut self,
-        node: &Node,
-        what: &str,
-        hours: Option<&Name>,
-    ) -> Option<Duration> {
-        let text = self.sink.raw(node, what)?;
-        let found = self.duration_text(node, what, text)?;
-        self.needs_hours(node, found, hours)
-    }
-
-    fn duration_text(&mut self, node: &Node, what: &str, text: &str) -> Option<Duration> {
-        if text.contains("${") {
-            self.sink
-                .error("not-literal", node.head(), format!("`{what}` must be a literal duration"))
-                .help("write it out, such as `5m`; only `delay`, and the `timeout` of `wait_for`, may be computed");
-            return None;
-        }
-        match text.parse::<Duration>() {
-            Ok(_) if what != "lifetime" && text.ends_with('y') => {
-                self.sink.error("duration", node.head(), format!("`{text}` is too coarse here")).help(YEARS_IN);
-                None
-            }
-            Ok(duration) => Some(duration),
-            Err(error) => {
-                self.duration_error(node, &error);
-                None
-            }
-        }
-    }
-
-    fn duration_error(&mut self, node: &Node, error: &DurationError) {
-        let text = error.to_string();
-        // "what: what to do about it"
-        match text.split_once(": ") {
-            Some((message, help)) => self.sink.error("duration", node.head(), message).help(help),
-            None => self.sink.error("duration", node.head(), text),
-        };
-    }
-
-    fn needs_hours(
-        &mut self,
-        node: &Node,
-        duration: Duration,
-        hours: Option<&Name>,
-    ) -> Option<Duration> {
-        if duration.needs_calendar() && hours.is_none() {
-            let message = format!("`{duration}` counts open time, but no calendar says when that is");
-            self.sink
-                .error("needs-hours", node.head(), message)
-                .help("add `hours: CALENDAR` to the step or to the whole document");
-            return None;
-        }
-        Some(duration)
-    }
-
-    /// A literal duration that elapses through nights.
-    pub(super) fn elapsed(&mut self, node: &Node, what: &str) -> Option<Span> {
-        let text = self.sink.raw(node, what)?;
-        let duration = self.duration_text(node, what, text)?;
-        if duration.elapsed().is_none() {
-            let message = format!("`{what}` cannot count open time");
-            self.sink.error("duration", node.head(), message).help("use s, m, h or d");
-        }
-        duration.elapsed()
-    }
-
-    /// A duration or an instant, literal or computed.
-    pub(super) fn deadline(
-        &mut self,
-        node: &Node,
-        what: &str,
-        hours: Option<&Name>,
-        place: Place,
-    ) -> Option<Shape> {
-        let text = self.sink.raw(node, what)?;
-        if text.contains("${") {
-            return self.scalar_shape(node, text, place);
-        }
-        if let Ok(instant) = text.parse::<Instant>() {
-            return Some(Shape::Literal(Value::Instant(instant)));
-        }
-        if text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') {
-            let message = format!("`{text}` is not an instant");
-            self.sink
-                .error("duration", node.head(), message)
-                .help("write date, time and offset: `2026-03-02T10:00:00+01:00`");
-            return None;
-        }
-        let duration = self.duration_text(node, what, text)?;
-        self.needs_hours(node, duration, hours)?;
-        Some(Shape::Literal(Value::text(text)))
     }
 
     /// The name of another document, which must exist.
@@ -415,13 +326,6 @@ impl Cx<'_> {
             return None;
         }
         Some(name.into())
-    }
-
-    /// `hours:` the name of a calendar. An unknown one, which is reported, still counts as one, so
-    /// that durations are not reported for lack of it.
-    pub(super) fn hours(&mut self, node: &Node) -> Option<Name> {
-        let written = node.scalar().map(|scalar| Name::from(scalar.text.as_str()));
-        self.reference(node, "hours", Sort::Calendar).or(written)
     }
 
     /// `retry` or `hold`: whether an attempt whose fate is not known is held for a person.
@@ -453,8 +357,11 @@ impl Cx<'_> {
         match &node.kind {
             Kind::Broken => None,
             Kind::Scalar(scalar) if scalar.text.contains("${") => {
-                self.sink
-                    .error("not-literal", node.head(), "rows are literal: `${…}` is not filled in here");
+                self.sink.error(
+                    "not-literal",
+                    node.head(),
+                    "rows are literal: `${…}` is not filled in here",
+                );
                 None
             }
             Kind::Scalar(scalar) => Some(scalar.value()),
@@ -465,7 +372,9 @@ impl Cx<'_> {
             Kind::Map(entries) => {
                 let pairs: Vec<_> = entries
                     .iter()
-                    .map(|entry| Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?)))
+                    .map(|entry| {
+                        Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?))
+                    })
                     .collect();
                 pairs.into_iter().collect::<Option<Map>>().map(Value::Map)
             }
@@ -484,11 +393,17 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "error" => "`error` is there only in the steps of an `on_error`",
         "old" => "`old` is there only in the `set` of a `record` step",
         "recipient" => "`recipient` is there only in the `allow` of a purpose",
-        "steps" | "args" => "`steps` and `args` are there only in steps and in the filters of a running workflow",
-        "trigger" => "in a trigger the arriving event is `event`; `trigger` is for steps and later filters",
+        "steps" | "args" => {
+            "`steps` and `args` are there only in steps and in the filters of a running workflow"
+        }
+        "trigger" => {
+            "in a trigger the arriving event is `event`; `trigger` is for steps and later filters"
+        }
         "vars" => "`vars` cannot be used here, only `event`",
         "event" => "no event is at hand here",
-        "record" | "member" | "item" | "index" => "there is no such variable here; `record(\"kind/id\")` reads a record",
+        "record" | "member" | "item" | "index" => {
+            "there is no such variable here; `record(\"kind/id\")` reads a record"
+        }
         _ => return None,
     })
 }

@@ -123,7 +123,7 @@ impl SourceFile {
     #[must_use]
     pub fn line(&self, at: usize) -> u32 {
         let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count() as u32
+        1 + before.split(|byte| *byte == b'\n').skip(1).count() as u32
     }
 
     /// Line and column of a byte, both from 1; the column counts characters.

@@ -8,13 +8,15 @@ use crate::script::closest;
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Letters that a word cut short must have to be recognised.
     const CUT: usize = 4;
-    let known: Vec<&str> =
-        known.into_iter().filter(|candidate| *candidate != written).collect();
+    let known: Vec<&str> = known.into_iter().filter(|candidate| *candidate != written).collect();
     closest(written, known.iter().copied()).or_else(|| {
         let cut = |candidate: &&str| written.len() >= CUT && candidate.starts_with(written);
         known.iter().copied().find(cut)
     })
 }
+
+/// Names listed in a message: more would bury it.
+const LISTED: usize = 16;
 
 /// `did you mean …?` for the nearest name, or the list of what there is, if it is short.
 #[must_use]
@@ -23,8 +25,6 @@ pub fn hint<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     if let Some(near) = nearest(written, known.iter().copied()) {
         return Some(format!("did you mean `{near}`?"));
     }
-    // More would bury the message.
-    const LISTED: usize = 16;
     match known.len() {
         0 => None,
         1 => Some(format!("there is only {}", list(&known))),

@@ -8,9 +8,10 @@ use crate::model::{Duration, Text, limits};
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::filters;
-use super::flow::{Around, Flow, bad_variable};
+use super::flow::{Around, Flow};
 use super::keys;
 use super::program::{Mode, Workflow};
+use super::step_common::bad_variable;
 use super::yaml::{Kind, Node};
 
 /// Triggers and exits of one workflow: each is looked at for every event of its type.
@@ -50,13 +51,10 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let exit = fields
         .get("exit")
         .map(|node| {
-            filters_of(cx, node, "exit", |cx, item| {
-                filters::running(cx, item, "exit", Place::STEP)
-            })
+            filters_of(cx, node, "exit", |cx, item| filters::running(cx, item, "exit", Place::STEP))
         })
         .unwrap_or_default();
-    let around =
-        Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
+    let around = Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
     let mut flow = Flow::new(cx);
     if let Some(node) = fields.get("steps") {
         let end = flow.label();

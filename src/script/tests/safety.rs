@@ -52,7 +52,10 @@ fn deep_values_do_not_exhaust_the_stack() {
     for n in [500, 1000, 1500, 2000, 2500, 3000, 5000] {
         for source in ["nest(N)", "same(N)", "text(N)", "objects(N)", "json(nest(N))"] {
             let expr = sandbox.expr(&source.replace('N', &n.to_string()), &names()).unwrap();
-            eprintln!("{source} {n} {:?}", expr.eval(&scope(), &NoRecords).map_err(|e| e.to_string()));
+            eprintln!(
+                "{source} {n} {:?}",
+                expr.eval(&scope(), &NoRecords).map_err(|e| e.to_string())
+            );
         }
     }
     let deep = format!("{}1{}", "(1+".repeat(60), ")".repeat(60));
@@ -65,14 +68,27 @@ fn deep_values_do_not_exhaust_the_stack() {
 fn perf() {
     let sandbox = with_plugin("fn score(l) { l.score + 1 }");
     let scope = scope();
-    for source in ["1 == 1", "event.data.score >= 40", "event.data.score >= 40 && event.data.email != \"\" && event.data.ratio < 1", "event.data.tags.contains(\"hot\")", "event.data.items.some(|i| i.n > 2)", "event.data.items.some(|i| i.n > vars.limit)", "score(event.data) > 3", "event.data.email.to_lower() == \"x\""] {
+    for source in [
+        "1 == 1",
+        "event.data.score >= 40",
+        "event.data.score >= 40 && event.data.email != \"\" && event.data.ratio < 1",
+        "event.data.tags.contains(\"hot\")",
+        "event.data.items.some(|i| i.n > 2)",
+        "event.data.items.some(|i| i.n > vars.limit)",
+        "score(event.data) > 3",
+        "event.data.email.to_lower() == \"x\"",
+    ] {
         let c = super::super::Condition::compile(&sandbox, source, &names(), true).unwrap();
         let start = std::time::Instant::now();
-        for _ in 0..2000 { c.test(&scope, &NoRecords).unwrap(); }
+        for _ in 0..2000 {
+            c.test(&scope, &NoRecords).unwrap();
+        }
         eprintln!("{source}: {:?}", start.elapsed() / 2000);
     }
     let start = std::time::Instant::now();
-    for _ in 0..20 { with_plugin("fn score(l) { l.score + 1 }"); }
+    for _ in 0..20 {
+        with_plugin("fn score(l) { l.score + 1 }");
+    }
     eprintln!("sandbox: {:?}", start.elapsed() / 20);
 }
 
@@ -102,11 +118,16 @@ fn a_scope_is_shared_by_threads_and_never_by_nested_evaluations() {
         fn record(&self, _: &str, _: &str) -> Result<Value, ReadError> {
             Ok(Value::from(self.1.eval(self.0, &NoRecords).unwrap_err().to_string()))
         }
-        fn records(&self, _: &str, _: Option<(&str, &Value)>) -> Result<Option<Vec<Value>>, ReadError> {
+        fn records(
+            &self,
+            _: &str,
+            _: Option<(&str, &Value)>,
+        ) -> Result<Option<Vec<Value>>, ReadError> {
             Ok(None)
         }
     }
-    let (scope, expr, ask) = (scope(), compiled("event.data.score + 1"), compiled("record(\"lead/1\")"));
+    let (scope, expr, ask) =
+        (scope(), compiled("event.data.score + 1"), compiled("record(\"lead/1\")"));
     std::thread::scope(|threads| {
         for _ in 0..4 {
             threads.spawn(|| {
