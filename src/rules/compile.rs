@@ -8,6 +8,7 @@ use crate::model::{Map, Name, Text, Value};
 use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
 
 use super::decode::Sink;
+use super::diagnostic::Lines;
 use super::directory::{Directory, Sort};
 use super::expressions::{self, Mention};
 use super::suggest;
@@ -19,6 +20,8 @@ pub(super) struct Cx<'a> {
     pub sink: Sink<'a>,
     /// The line of the rule file on which the text of `sink.file` begins, from 1.
     pub first_line: u32,
+    /// The lines of that text.
+    pub lines: &'a Lines,
     /// Compiles expressions.
     pub sandbox: &'a Sandbox,
     /// Everything that is declared; `None` for a stored bundle, whose live names are not resolved.
@@ -28,6 +31,9 @@ pub(super) struct Cx<'a> {
     /// What the document declares for its own expressions.
     pub local: Local,
 }
+
+/// Bytes of one text in a rule: longer ones belong into templates.
+const TEXT_BYTES: usize = 64 * 1024;
 
 /// Something is wrong, and said already.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +48,9 @@ pub(super) struct Used {
     pub templates: BTreeMap<Name, Range<usize>>,
     /// Names and texts in its expressions: whatever may be a function of a plugin.
     pub words: BTreeSet<Text>,
+    /// A step that could not be compiled. What is wrong with it is reported; see
+    /// [`super::bundle::compile`].
+    pub dropped: Option<Range<usize>>,
 }
 
 /// What `steps.<id>` and `vars.<name>` may say.
@@ -106,7 +115,7 @@ impl Place {
 impl Cx<'_> {
     /// The line of the rule file a byte stands on.
     pub(super) fn line(&self, at: usize) -> u32 {
-        self.first_line - 1 + self.sink.file.line(at)
+        self.first_line - 1 + self.lines.line(at)
     }
 
     /// Reports a mistake of an expression that begins at byte `from` of a scalar's text.
@@ -215,6 +224,13 @@ impl Cx<'_> {
 
     /// The shape of a text that is the text of the scalar `node`.
     pub(super) fn scalar_shape(&mut self, node: &Node, text: &str, place: Place) -> Option<Shape> {
+        if text.len() > TEXT_BYTES {
+            let message = format!("this text is longer than {} KiB", TEXT_BYTES / 1024);
+            self.sink
+                .error("too-large", node.head(), message)
+                .help("put long texts into a template");
+            return None;
+        }
         match Shape::text(self.sandbox, text, &place.names()) {
             Ok(shape) => {
                 let mut from = 0;
@@ -269,23 +285,24 @@ impl Cx<'_> {
         let sees = |name: &str| place.names.contains(&name);
         self.used.words.extend(expressions::callable(source).map(Text::from));
         for (mention, span) in expressions::mentions(source) {
-            let span = node.place(&self.sink.file.text, from + span.start..from + span.end);
+            let file = &self.sink.file.text;
+            let span = || node.place(file, from + span.start..from + span.end);
             match mention {
                 Mention::Step(id) if sees("steps") && !self.local.ids.contains(id) => {
                     let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
                     let message = format!("no step has the id `{id}`");
-                    self.sink.error("unknown-step", span, message).help(hint);
+                    self.sink.error("unknown-step", span(), message).help(hint);
                 }
                 Mention::Var(name) if sees("vars") && !self.local.vars.contains(name) => {
                     let hint = hint_or(name, &self.local.vars, "there are no variables here");
                     let message = format!("there is no variable `vars.{name}` here");
-                    self.sink.error("unknown-variable", span, message).help(hint);
+                    self.sink.error("unknown-variable", span(), message).help(hint);
                 }
                 Mention::Secret if !place.secret => {
-                    self.sink.error("secret", span, "a secret cannot be used here")
+                    self.sink.error("secret", span(), "a secret cannot be used here")
                         .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step only, so that it never reaches a log, a mail or the store");
                 }
-                Mention::Index(kind, index) => self.check_index(kind, index, span),
+                Mention::Index(kind, index) => self.check_index(kind, index, span()),
                 _ => {}
             }
         }

@@ -22,6 +22,8 @@ pub(super) struct Flow<'c, 'a> {
     pub(super) steps: Vec<Step>,
     /// Where each label is.
     labels: Vec<Pc>,
+    /// Too many steps, which is said once.
+    full: bool,
 }
 
 /// A place that is not known yet.
@@ -49,7 +51,7 @@ pub(super) struct Common<'n> {
 
 impl<'c, 'a> Flow<'c, 'a> {
     pub(super) fn new(cx: &'c mut Cx<'a>) -> Self {
-        Self { cx, steps: Vec::new(), labels: Vec::new() }
+        Self { cx, steps: Vec::new(), labels: Vec::new(), full: false }
     }
 
     /// A label that is not bound yet.
@@ -127,7 +129,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 
     fn step(&mut self, node: &Node, path: &str, around: &Around, next: Label) {
         if self.steps.len() >= STEPS {
-            if self.steps.len() == STEPS {
+            if !std::mem::replace(&mut self.full, true) {
                 let message = format!("more than {STEPS} steps");
                 self.cx.sink.error("too-large", node.head(), message);
             }
@@ -145,6 +147,8 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.act(node, main, &common, path, &inner, next);
         if let Some(step) = self.steps.get_mut(at) {
             step.on_error = on_error.map(|label| label.0);
+        } else {
+            self.cx.used.dropped = Some(node.head());
         }
         self.modifiers(at, main, &common, around);
         // The handler itself comes after everything that may jump to it.

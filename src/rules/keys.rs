@@ -97,7 +97,7 @@ const CALENDAR: Table = Table {
     what: "a calendar",
     keys: &[
         Key::required("calendar", "its name"),
-        Key::required("timezone", "a zone of the tz database, such as `Europe/Berlin`"),
+        Key::optional("timezone", "a zone such as `Europe/Berlin`, if not the configured one"),
         Key::required("open", "when it is open: `{ mon-fri: \"09:00-17:00\" }`"),
         Key::optional("closed", "days it is closed: `2026-04-03`, or `\"12-25\"` for every year"),
     ],
