@@ -127,7 +127,10 @@ levels:
     assert!(bundle.policy);
     check_targets(&bundle.main);
     let first = listing(&bundle.main);
-    assert!(first.starts_with("0 levels[0] level 0s -> 1 line 4\n1 levels[0].notify[0] email Urgent"), "{first}");
+    assert!(
+        first.starts_with("0 levels[0] level 0s -> 1 line 4\n1 levels[0].notify[0] email Urgent"),
+        "{first}"
+    );
     let lines: Vec<_> = first.lines().collect();
     assert!(lines[1].contains("person:tom") && lines[1].ends_with("-> 2 !2 line 4"), "{first}");
     assert!(lines[2].ends_with("-> 3 !3 line 4"), "{first}");
@@ -210,7 +213,14 @@ fn the_four_packs_compile() {
     let names: Vec<_> = rules.workflows.keys().map(|name| &**name).collect();
     assert_eq!(
         names,
-        ["complaint-changed", "complaint-filed", "dealreg", "dealreg-expiry", "lead-response", "nurture"]
+        [
+            "complaint-changed",
+            "complaint-filed",
+            "dealreg",
+            "dealreg-expiry",
+            "lead-response",
+            "nurture"
+        ]
     );
     assert_eq!(rules.policies.len(), 2);
     assert_eq!(rules.records["person"].rows.len(), 8);
@@ -347,7 +357,8 @@ fn lines_of_a_stored_bundle_are_those_of_its_file() {
     let rules = compile(&sources);
     let bundle = &rules.workflows["c"];
     let again = Bundle::decode(&bundle.source.encode()).unwrap();
-    let lines = |workflow: &Workflow| workflow.steps.iter().map(|step| step.line).collect::<Vec<_>>();
+    let lines =
+        |workflow: &Workflow| workflow.steps.iter().map(|step| step.line).collect::<Vec<_>>();
     assert_eq!(lines(&again.main), lines(&bundle.main));
 }
 
@@ -379,7 +390,8 @@ fn folders_are_read_with_their_templates() {
 
     put("rules/latin.yaml", b"record: caf\xe9");
     put("plugins/folder/plugin.yaml", b"name: x");
-    let errors = Sources::read(&[root.join("rules"), root.join("nowhere")], &[root.join("plugins")]);
+    let errors =
+        Sources::read(&[root.join("rules"), root.join("nowhere")], &[root.join("plugins")]);
     let messages: Vec<_> = errors.unwrap_err().into_iter().map(|error| error.message).collect();
     assert_eq!(messages.len(), 3, "{messages:?}");
     assert!(messages[0].contains("line 1 is not UTF-8"), "{messages:?}");

@@ -87,7 +87,8 @@ fn traps_are_errors_that_say_what_to_do() {
         let (_, errors) = read(text);
         assert_eq!(errors, [expected], "{text}");
     }
-    for fine in ["a: b # comment\n", "a: b#c\n", "hours: x   # holds\n", "", "---\n---\n", "# x\n"] {
+    for fine in ["a: b # comment\n", "a: b#c\n", "hours: x   # holds\n", "", "---\n---\n", "# x\n"]
+    {
         assert_eq!(read(fine).1, Vec::<String>::new(), "{fine}");
     }
 }
@@ -126,13 +127,40 @@ fn bombs_are_refused() {
 /// Bits that YAML is made of, so that random text gets somewhere.
 fn yamlish() -> impl Strategy<Value = String> {
     let bit = prop_oneof![
-        Just("a: "), Just("- "), Just("\n"), Just("  "), Just("{"), Just("}"), Just("["), Just("]"),
-        Just(", "), Just("\""), Just("'"), Just("&x "), Just("*x"), Just("!t "), Just("|\n"),
-        Just(">-\n"), Just("# c"), Just("---\n"), Just("...\n"), Just("${é}"), Just("\\u00"),
-        Just("? "), Just(": "), Just("\t"), Just("\r\n"), Just("<<: "), Just("%Y\n"), Just("\u{feff}"),
+        Just("a: "),
+        Just("- "),
+        Just("\n"),
+        Just("  "),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just(", "),
+        Just("\""),
+        Just("'"),
+        Just("&x "),
+        Just("*x"),
+        Just("!t "),
+        Just("|\n"),
+        Just(">-\n"),
+        Just("# c"),
+        Just("---\n"),
+        Just("...\n"),
+        Just("${é}"),
+        Just("\\u00"),
+        Just("? "),
+        Just(": "),
+        Just("\t"),
+        Just("\r\n"),
+        Just("<<: "),
+        Just("%Y\n"),
+        Just("\u{feff}"),
     ];
-    proptest::collection::vec(prop_oneof![4 => bit.prop_map(str::to_owned), 1 => "\\PC{0,3}"], 0..60)
-        .prop_map(|bits| bits.concat())
+    proptest::collection::vec(
+        prop_oneof![4 => bit.prop_map(str::to_owned), 1 => "\\PC{0,3}"],
+        0..60,
+    )
+    .prop_map(|bits| bits.concat())
 }
 
 proptest! {

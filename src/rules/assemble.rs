@@ -110,12 +110,16 @@ fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) ->
             Sort::of(table.kind)
         }
         [] => {
-            let near = entries.iter().find_map(|entry| {
-                Some((entry, suggest::nearest(&entry.key, kinds())?))
-            });
+            let near = entries
+                .iter()
+                .find_map(|entry| Some((entry, suggest::nearest(&entry.key, kinds())?)));
             match near {
                 Some((entry, near)) => sink
-                    .error("unknown-kind", entry.key_span.clone(), format!("there are no documents of kind `{}`", entry.key))
+                    .error(
+                        "unknown-kind",
+                        entry.key_span.clone(),
+                        format!("there are no documents of kind `{}`", entry.key),
+                    )
                     .help(format!("did you mean `{near}`?")),
                 None => {
                     let built: Vec<_> = keys::DOCUMENTS
@@ -123,14 +127,22 @@ fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) ->
                         .filter(|table| table.table.is_some())
                         .map(|table| table.kind)
                         .collect();
-                    sink.error("unknown-kind", document.root.head(), "this document does not say what it is")
-                        .help(format!("give it one of the keys {}, with its name", suggest::list(&built)))
+                    sink.error(
+                        "unknown-kind",
+                        document.root.head(),
+                        "this document does not say what it is",
+                    )
+                    .help(format!(
+                        "give it one of the keys {}, with its name",
+                        suggest::list(&built)
+                    ))
                 }
             };
             None
         }
         [(first, _), (second, _), ..] => {
-            let message = format!("one document cannot be both `{}` and `{}`", first.key, second.key);
+            let message =
+                format!("one document cannot be both `{}` and `{}`", first.key, second.key);
             sink.error("two-kinds", second.key_span.clone(), message)
                 .also(&file.name, first.key_span.clone(), "the first kind")
                 .help("a document has exactly one kind key: put `---` between two documents");
@@ -296,11 +308,8 @@ impl Parts {
                 words.extend(member.used.words.iter().map(|word| &**word));
                 pin_templates(built, member, directory, &mut templates, out);
             }
-            let callees: BTreeMap<Name, &Built> = family
-                .iter()
-                .skip(1)
-                .map(|callee| (callee.source.name.clone(), *callee))
-                .collect();
+            let callees: BTreeMap<Name, &Built> =
+                family.iter().skip(1).map(|callee| (callee.source.name.clone(), *callee)).collect();
             let source = BundleSource {
                 main: built.source.clone(),
                 callees: callees.values().map(|callee| callee.source.clone()).collect(),
@@ -309,10 +318,8 @@ impl Parts {
             };
             // The view of the folder compiled, and this is a part of it.
             let Ok(templates) = Templates::compile(&source.templates) else { continue };
-            let callees = callees
-                .into_iter()
-                .map(|(name, callee)| (name, callee.workflow.clone()))
-                .collect();
+            let callees =
+                callees.into_iter().map(|(name, callee)| (name, callee.workflow.clone())).collect();
             let bundle = Bundle::assemble(built.workflow.clone(), callees, templates, source);
             let shelf = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
             shelf.insert(bundle.name.clone(), Arc::new(bundle));

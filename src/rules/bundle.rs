@@ -182,9 +182,9 @@ impl BundleSource {
         match bytes.split_first() {
             Some((&VERSION, rest)) => postcard::from_bytes(rest)
                 .map_err(|error| damaged(format!("the stored rules are damaged: {error}"))),
-            Some((version, _)) => {
-                Err(damaged(format!("the stored rules have format {version}, which this version does not know")))
-            }
+            Some((version, _)) => Err(damaged(format!(
+                "the stored rules have format {version}, which this version does not know"
+            ))),
             None => Err(damaged("the stored rules are empty".to_owned())),
         }
     }
@@ -192,9 +192,12 @@ impl BundleSource {
     /// The texts that diagnostics about this bundle point into.
     #[must_use]
     pub fn files(&self) -> Vec<SourceFile> {
-        let documents = std::iter::once(&self.main).chain(&self.callees).map(DocumentSource::as_file);
-        let plugins =
-            self.plugins.iter().map(|plugin| SourceFile::new(plugin.file.clone(), plugin.text.clone()));
+        let documents =
+            std::iter::once(&self.main).chain(&self.callees).map(DocumentSource::as_file);
+        let plugins = self
+            .plugins
+            .iter()
+            .map(|plugin| SourceFile::new(plugin.file.clone(), plugin.text.clone()));
         let templates = self
             .templates
             .iter()
@@ -264,7 +267,8 @@ pub(super) fn sandbox<'p>(
         Ok(sandbox) => Some(sandbox),
         Err(errors) => {
             for (at, error) in errors {
-                let file = sources.get(at).map_or_else(|| Text::from("plugins"), |s| s.file.clone());
+                let file =
+                    sources.get(at).map_or_else(|| Text::from("plugins"), |s| s.file.clone());
                 let span = error.offset..error.offset + error.len;
                 let mut mistake = Diagnostic::error("plugin", &file, span, error.message);
                 mistake.maybe_help(error.help);
@@ -281,7 +285,8 @@ fn templates(source: &BundleSource, out: &mut Vec<Diagnostic>) -> Option<Templat
         Err(errors) => {
             for error in errors {
                 let Some(file) = source.templates.get(error.index) else { continue };
-                let mut mistake = Diagnostic::error("template", &file.file, error.span, error.message);
+                let mut mistake =
+                    Diagnostic::error("template", &file.file, error.span, error.message);
                 mistake.maybe_help(error.help);
                 out.push(mistake);
             }

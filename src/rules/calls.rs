@@ -27,7 +27,8 @@ pub(super) fn never_started(built: &[Built], out: &mut Vec<Diagnostic>) {
     for Built { name: span, source, workflow, .. } in built {
         let name = &source.name;
         if !source.policy && workflow.triggers.is_empty() && !called.contains(name) {
-            let message = format!("nothing starts `{name}`: it has no triggers and nobody calls it");
+            let message =
+                format!("nothing starts `{name}`: it has no triggers and nobody calls it");
             out.push(Diagnostic::warning("never-started", &source.file, span.clone(), message));
         }
     }
@@ -51,11 +52,12 @@ fn walk<'b>(
             walk(callee, workflows, path, done, out);
             continue;
         };
-        let round: Vec<&str> =
-            path[begin..].iter().chain([&callee]).map(|name| &***name).collect();
+        let round: Vec<&str> = path[begin..].iter().chain([&callee]).map(|name| &***name).collect();
         let message = format!("workflows call each other in a circle: {}", round.join(" → "));
         let mut error = Diagnostic::error("call-cycle", &built.source.file, span.clone(), message);
-        error.help("a run would never end; to begin again use an event: `emit` it and listen for it");
+        error.help(
+            "a run would never end; to begin again use an event: `emit` it and listen for it",
+        );
         out.push(error);
     }
     path.pop();

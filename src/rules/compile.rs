@@ -137,7 +137,9 @@ impl Cx<'_> {
         let trimmed = source.trim();
         if let Some(inner) = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
             let message = format!("`{what}` is an expression already: it takes no `${{…}}`");
-            self.sink.error("expression", node.head(), message).help(format!("write `{}`", inner.trim()));
+            self.sink
+                .error("expression", node.head(), message)
+                .help(format!("write `{}`", inner.trim()));
             return None;
         }
         self.check_mentions(node, source, 0, place);
@@ -182,7 +184,11 @@ impl Cx<'_> {
                 for entry in entries {
                     if entry.key.contains("${") {
                         self.sink
-                            .error("not-literal", entry.key_span.clone(), "a key cannot be computed")
+                            .error(
+                                "not-literal",
+                                entry.key_span.clone(),
+                                "a key cannot be computed",
+                            )
                             .help("keys are literal; use a `rhai` step to build an object");
                         complete = false;
                     }
@@ -266,14 +272,20 @@ impl Cx<'_> {
                 Mention::Step(id) if place.names.contains(&"steps") => {
                     if !self.local.ids.contains(id) {
                         let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
-                        self.sink.error("unknown-step", span, format!("no step has the id `{id}`"))
+                        self.sink
+                            .error("unknown-step", span, format!("no step has the id `{id}`"))
                             .help(hint);
                     }
                 }
                 Mention::Var(name) if place.names.contains(&"vars") => {
                     if !self.local.vars.contains(name) {
                         let hint = hint_or(name, &self.local.vars, "there are no variables here");
-                        self.sink.error("unknown-variable", span, format!("there is no variable `vars.{name}` here"))
+                        self.sink
+                            .error(
+                                "unknown-variable",
+                                span,
+                                format!("there is no variable `vars.{name}` here"),
+                            )
                             .help(hint);
                     }
                 }
@@ -300,7 +312,9 @@ impl Cx<'_> {
         let help = match (near, known) {
             (Some(near), _) => format!("did you mean `{near}`?"),
             (None, Some(_)) => format!("add it to `index` of the document `record: {kind}`"),
-            (None, None) => format!("declare it in a document: `record: {kind}` with `index: [{index}]`"),
+            (None, None) => {
+                format!("declare it in a document: `record: {kind}` with `index: [{index}]`")
+            }
         };
         let message = format!("records of kind `{kind}` have no index `{index}`");
         self.sink.error("unknown-index", span, message).help(help);
@@ -327,7 +341,9 @@ impl Cx<'_> {
         }
         match text.parse::<Duration>() {
             Ok(_) if what != "lifetime" && text.ends_with('y') => {
-                self.sink.error("duration", node.head(), format!("`{text}` is too coarse here")).help(YEARS_IN);
+                self.sink
+                    .error("duration", node.head(), format!("`{text}` is too coarse here"))
+                    .help(YEARS_IN);
                 None
             }
             Ok(duration) => Some(duration),
@@ -354,7 +370,8 @@ impl Cx<'_> {
         hours: Option<&Name>,
     ) -> Option<Duration> {
         if duration.needs_calendar() && hours.is_none() {
-            let message = format!("`{duration}` counts open time, but no calendar says when that is");
+            let message =
+                format!("`{duration}` counts open time, but no calendar says when that is");
             self.sink
                 .error("needs-hours", node.head(), message)
                 .help("add `hours: CALENDAR` to the step or to the whole document");
@@ -453,8 +470,11 @@ impl Cx<'_> {
         match &node.kind {
             Kind::Broken => None,
             Kind::Scalar(scalar) if scalar.text.contains("${") => {
-                self.sink
-                    .error("not-literal", node.head(), "rows are literal: `${…}` is not filled in here");
+                self.sink.error(
+                    "not-literal",
+                    node.head(),
+                    "rows are literal: `${…}` is not filled in here",
+                );
                 None
             }
             Kind::Scalar(scalar) => Some(scalar.value()),
@@ -465,7 +485,9 @@ impl Cx<'_> {
             Kind::Map(entries) => {
                 let pairs: Vec<_> = entries
                     .iter()
-                    .map(|entry| Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?)))
+                    .map(|entry| {
+                        Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?))
+                    })
                     .collect();
                 pairs.into_iter().collect::<Option<Map>>().map(Value::Map)
             }
@@ -484,11 +506,17 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "error" => "`error` is there only in the steps of an `on_error`",
         "old" => "`old` is there only in the `set` of a `record` step",
         "recipient" => "`recipient` is there only in the `allow` of a purpose",
-        "steps" | "args" => "`steps` and `args` are there only in steps and in the filters of a running workflow",
-        "trigger" => "in a trigger the arriving event is `event`; `trigger` is for steps and later filters",
+        "steps" | "args" => {
+            "`steps` and `args` are there only in steps and in the filters of a running workflow"
+        }
+        "trigger" => {
+            "in a trigger the arriving event is `event`; `trigger` is for steps and later filters"
+        }
         "vars" => "`vars` cannot be used here, only `event`",
         "event" => "no event is at hand here",
-        "record" | "member" | "item" | "index" => "there is no such variable here; `record(\"kind/id\")` reads a record",
+        "record" | "member" | "item" | "index" => {
+            "there is no such variable here; `record(\"kind/id\")` reads a record"
+        }
         _ => return None,
     })
 }

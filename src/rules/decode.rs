@@ -310,7 +310,8 @@ impl<'a> Sink<'a> {
         match &node.kind {
             Kind::Map(entries) => Some(entries),
             _ => {
-                self.wrong(node, what, "an object").map(|error| error.help("write `key: value` pairs"));
+                self.wrong(node, what, "an object")
+                    .map(|error| error.help("write `key: value` pairs"));
                 None
             }
         }

@@ -17,9 +17,11 @@ const ROWS: usize = 10_000;
 /// The indexes that a `record:` document declares, without any check: for the directory.
 pub(super) fn declared_indexes(root: &Node) -> Vec<Name> {
     match root.get("index").map(|node| &node.kind) {
-        Some(Kind::List(items)) => {
-            items.iter().filter_map(Node::scalar).map(|scalar| scalar.text.as_str().into()).collect()
-        }
+        Some(Kind::List(items)) => items
+            .iter()
+            .filter_map(Node::scalar)
+            .map(|scalar| scalar.text.as_str().into())
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -64,12 +66,17 @@ pub(super) fn record(cx: &mut Cx<'_>, root: &Node) -> Option<RecordKind> {
         for entry in row.value.entries().into_iter().flatten() {
             if Record::is_reserved(&entry.key) {
                 cx.sink
-                    .error("reserved-field", entry.key_span.clone(), format!("`{}` cannot be written", entry.key))
+                    .error(
+                        "reserved-field",
+                        entry.key_span.clone(),
+                        format!("`{}` cannot be written", entry.key),
+                    )
                     .help("every record has `id`, `kind` and `subject` from its address");
             }
         }
         if let Some(Value::Map(values)) = cx.literal(&row.value) {
-            let values: Map = values.into_iter().map(|(key, value)| (key, as_written(value))).collect();
+            let values: Map =
+                values.into_iter().map(|(key, value)| (key, as_written(value))).collect();
             kind.rows.insert(Text::from(row.key.as_str()), values);
         }
     }
@@ -172,7 +179,8 @@ pub(super) fn purpose(cx: &mut Cx<'_>, root: &Node) -> Option<Purpose> {
     let table = keys::document("purpose")?.table.as_ref()?;
     let fields = cx.sink.fields(root, table)?;
     let name = fields.get("purpose").and_then(|node| cx.sink.name(node, "purpose"));
-    let allow = fields.get("allow").and_then(|node| cx.condition(node, "allow", Place::PURPOSE, true));
+    let allow =
+        fields.get("allow").and_then(|node| cx.condition(node, "allow", Place::PURPOSE, true));
     let expires = fields.get("expires").and_then(|node| cx.elapsed(node, "expires"));
     let hold = fields.get("on_uncertain").and_then(|node| cx.on_uncertain(node));
     if cx.sink.errors() > mistakes {

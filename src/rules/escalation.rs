@@ -30,9 +30,8 @@ pub(super) fn escalation(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let description = text(cx, fields, "description");
     let owner = text(cx, fields, "owner");
     let hours = fields.get("hours").and_then(|node| cx.hours(node));
-    let unresolved = fields
-        .get("unresolved")
-        .and_then(|node| cx.duration(node, "unresolved", hours.as_ref()));
+    let unresolved =
+        fields.get("unresolved").and_then(|node| cx.duration(node, "unresolved", hours.as_ref()));
     let rounds = match fields.get("repeat") {
         Some(node) => cx.sink.whole(node, "repeat", 0..=ROUNDS).unwrap_or(0),
         None => 0,
@@ -50,8 +49,7 @@ pub(super) fn escalation(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
         }
         Some(levels)
     });
-    let around =
-        Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: true };
+    let around = Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: true };
     let mut ladder = Ladder { flow: Flow::new(cx), around, template };
     for round in 0..=rounds {
         for (at, level) in levels.into_iter().flatten().enumerate() {
@@ -182,9 +180,9 @@ impl Ladder<'_, '_> {
 fn person_shape(cx: &mut Cx<'_>, node: &Node) -> Option<Shape> {
     let text = cx.sink.raw(node, "notify")?;
     if text.contains('@') && !text.contains("${") {
-        cx.sink
-            .error("recipient", node.head(), "`notify` names people, not addresses")
-            .help("write the id of a `person` record that has an `email`, or use `steps` with `email: …`");
+        cx.sink.error("recipient", node.head(), "`notify` names people, not addresses").help(
+            "write the id of a `person` record that has an `email`, or use `steps` with `email: …`",
+        );
         return None;
     }
     if text.starts_with("team:") {

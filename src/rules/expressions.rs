@@ -159,6 +159,9 @@ mod tests {
 
     #[test]
     fn functions_of_a_plugin_are_found() {
-        assert_eq!(defined("/// fn no\nfn score(x) { x }\nprivate fn help() { 1 }"), ["score", "help"]);
+        assert_eq!(
+            defined("/// fn no\nfn score(x) { x }\nprivate fn help() { 1 }"),
+            ["score", "help"]
+        );
     }
 }

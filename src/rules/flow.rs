@@ -77,13 +77,7 @@ impl<'c, 'a> Flow<'c, 'a> {
     }
 
     /// A step without anything special, whose targets are labels.
-    pub(super) fn bare(
-        &self,
-        node: &Node,
-        path: &str,
-        action: Action,
-        next: Label,
-    ) -> Step {
+    pub(super) fn bare(&self, node: &Node, path: &str, action: Action, next: Label) -> Step {
         Step {
             path: path.into(),
             line: self.cx.line(node.head().start),
@@ -265,8 +259,7 @@ impl<'c, 'a> Flow<'c, 'a> {
             }
             _ => {
                 let (first, second) = (mains[0].0, mains[1].0);
-                let message =
-                    format!("`{}` and `{}` cannot be one step", first.key, second.key);
+                let message = format!("`{}` and `{}` cannot be one step", first.key, second.key);
                 let file = sink.file.name.clone();
                 sink.error("two-main-keys", second.key_span.clone(), message)
                     .said("a second main key")
@@ -311,7 +304,10 @@ impl<'c, 'a> Flow<'c, 'a> {
                         (None, None) => {
                             let names: Vec<_> = table.names().collect();
                             match names.len() {
-                                0 => format!("it takes only {}", suggest::list(&["id", "if", "on_error"])),
+                                0 => format!(
+                                    "it takes only {}",
+                                    suggest::list(&["id", "if", "on_error"])
+                                ),
                                 _ => format!("its fields are {}", suggest::list(&names)),
                             }
                         }
@@ -324,8 +320,7 @@ impl<'c, 'a> Flow<'c, 'a> {
         for key in table.keys.iter().filter(|key| key.state == super::decode::State::Required) {
             if !entries.iter().any(|entry| entry.key == key.name) {
                 let message = format!("{} needs `{}`", table.what, key.name);
-                sink.error("missing-key", main.key_span.clone(), message)
-                    .help(key.how_to_add());
+                sink.error("missing-key", main.key_span.clone(), message).help(key.how_to_add());
             }
         }
         let fields = Fields::of(entries);
@@ -371,7 +366,13 @@ impl<'c, 'a> Flow<'c, 'a> {
             } else if matches!(kind, "escalate" | "call") {
                 self.cx.duration(node, "timeout", common.hours.as_ref())
             } else {
-                useless(self.cx, fields, "timeout", kind, "`email`, `webhook`, `wait_for`, `escalate` and `call`");
+                useless(
+                    self.cx,
+                    fields,
+                    "timeout",
+                    kind,
+                    "`email`, `webhook`, `wait_for`, `escalate` and `call`",
+                );
                 None
             }
         });
@@ -405,9 +406,8 @@ impl<'c, 'a> Flow<'c, 'a> {
         /// Attempts a rule may ask for: at the longest wait this is more than ten days.
         const ATTEMPTS: i64 = 1_000;
         let fields = self.cx.sink.fields(node, &keys::RETRY)?;
-        let attempts = fields
-            .get("attempts")
-            .map(|node| self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS));
+        let attempts =
+            fields.get("attempts").map(|node| self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS));
         let initial = fields.get("initial").map(|node| self.cx.elapsed(node, "initial"));
         let max_wait = fields.get("max_wait").map(|node| self.cx.elapsed(node, "max_wait"));
         let default = Retry::default();
@@ -453,8 +453,7 @@ impl<'c, 'a> Flow<'c, 'a> {
         let step = self.bare(node, path, Action::Branch(Vec::new()), next);
         self.push(step);
         let then = self.block(&main.value, &format!("{path}.then"), around, next);
-        let mut arms =
-            vec![BranchArm { condition, target: then.0, label: "then".into() }];
+        let mut arms = vec![BranchArm { condition, target: then.0, label: "then".into() }];
         if let Some(node) = fields.get("else") {
             let target = self.block(node, &format!("{path}.else"), around, next);
             arms.push(BranchArm { condition: None, target: target.0, label: "else".into() });
@@ -489,13 +488,21 @@ impl<'c, 'a> Flow<'c, 'a> {
                             .help("put `else` last");
                     }
                     let target = self.block(block, &format!("{path}.else"), around, next);
-                    arms.push(BranchArm { condition: None, target: target.0, label: "else".into() });
+                    arms.push(BranchArm {
+                        condition: None,
+                        target: target.0,
+                        label: "else".into(),
+                    });
                 }
                 _ if case.is_broken() => {}
                 _ => {
                     self.cx
                         .sink
-                        .error("switch", case.head(), "a case has `if` and `then`, the last one only `else`")
+                        .error(
+                            "switch",
+                            case.head(),
+                            "a case has `if` and `then`, the last one only `else`",
+                        )
                         .help("write `- { if: …, then: […] }` and, last, `- { else: […] }`");
                 }
             }
@@ -512,7 +519,9 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// Sets where the wait at `at` goes on when time is up.
     pub(super) fn set_on_timeout(&mut self, at: Label, target: Label) {
         let at = self.labels[at.0 as usize] as usize;
-        if let Some(Step { action: Action::WaitFor { on_timeout, .. }, .. }) = self.steps.get_mut(at) {
+        if let Some(Step { action: Action::WaitFor { on_timeout, .. }, .. }) =
+            self.steps.get_mut(at)
+        {
             *on_timeout = Some(target.0);
         }
     }
@@ -525,11 +534,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 }
 
 /// An id or the name of a variable: `[a-z_][a-z0-9_]*`.
-pub(super) fn variable(
-    cx: &mut Cx<'_>,
-    node: &Node,
-    what: &str,
-) -> Option<crate::model::Text> {
+pub(super) fn variable(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<crate::model::Text> {
     let text = cx.sink.raw(node, what)?;
     if filters::is_variable(text) {
         return Some(text.into());
@@ -542,8 +547,14 @@ pub(super) fn variable(
 pub(super) fn bad_variable(cx: &mut Cx<'_>, span: std::ops::Range<usize>, text: &str) {
     let fixed = text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
     let rule = "lower-case letters, digits and `_`, no digit first";
-    let help = if filters::is_variable(&fixed) { format!("write `{fixed}`: {rule}") } else { rule.to_owned() };
-    cx.sink.error("bad-name", span, format!("`{text}` cannot be the name of a result or variable")).help(help);
+    let help = if filters::is_variable(&fixed) {
+        format!("write `{fixed}`: {rule}")
+    } else {
+        rule.to_owned()
+    };
+    cx.sink
+        .error("bad-name", span, format!("`{text}` cannot be the name of a result or variable"))
+        .help(help);
 }
 
 fn useless(cx: &mut Cx<'_>, fields: Fields<'_>, key: &str, kind: &str, where_it_works: &str) {

@@ -120,7 +120,10 @@ impl Reader {
             }
             if path.is_dir() {
                 if path.join("plugin.yaml").is_file() {
-                    self.fail(&path.join("plugin.yaml"), "plugins as folders are not supported yet: write one file `NAME.rhai`");
+                    self.fail(
+                        &path.join("plugin.yaml"),
+                        "plugins as folders are not supported yet: write one file `NAME.rhai`",
+                    );
                 }
             } else if has_extension(&path, &["rhai"]) {
                 self.plugin(&path);
@@ -170,7 +173,10 @@ impl Reader {
         self.bytes += size;
         if self.files > FILES || self.bytes > BYTES {
             self.full = true;
-            self.fail(path, &format!("more than {FILES} files or {} MiB of rules", BYTES / 1024 / 1024));
+            self.fail(
+                path,
+                &format!("more than {FILES} files or {} MiB of rules", BYTES / 1024 / 1024),
+            );
             return None;
         }
         let bytes = match std::fs::read(path) {
@@ -184,7 +190,8 @@ impl Reader {
             Ok(text) => Some(SourceFile::new(shown(path), text)),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
-                let line = 1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+                let line =
+                    1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
                 self.fail(path, &format!("line {line} is not UTF-8: save the file as UTF-8"));
                 None
             }

@@ -54,8 +54,7 @@ fn group<'d>(diagnostic: &'d Diagnostic, files: &Files<'d>) -> Group<'d> {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let mut group =
-        Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code));
+    let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code));
     for place in places(diagnostic) {
         let Some(file) = files.get(place.file) else {
             group = group.element(Origin::path(place.file));

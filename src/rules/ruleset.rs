@@ -72,7 +72,9 @@ impl RuleSet {
     ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
         let (loaded, found) = assemble::assemble(sources, context);
         match loaded {
-            Some(loaded) if !found.iter().any(Diagnostic::is_error) => Ok((Self::of(loaded), found)),
+            Some(loaded) if !found.iter().any(Diagnostic::is_error) => {
+                Ok((Self::of(loaded), found))
+            }
             _ => Err(found),
         }
     }

@@ -14,9 +14,22 @@ use super::yaml::{Kind, Node};
 
 /// Headers that the daemon writes itself.
 const OWN_HEADERS: [&str; 16] = [
-    "auto-submitted", "bcc", "cc", "content-transfer-encoding", "content-type", "date", "from",
-    "in-reply-to", "message-id", "mime-version", "received", "reply-to", "return-path", "sender",
-    "subject", "to",
+    "auto-submitted",
+    "bcc",
+    "cc",
+    "content-transfer-encoding",
+    "content-type",
+    "date",
+    "from",
+    "in-reply-to",
+    "message-id",
+    "mime-version",
+    "received",
+    "reply-to",
+    "return-path",
+    "sender",
+    "subject",
+    "to",
 ];
 
 /// `email:`; `class` is given for mails of a ladder.
@@ -32,7 +45,8 @@ pub(super) fn email(
     let bcc = optional(fields, "bcc", |node| recipients(cx, node, "bcc", place));
     let from = optional(fields, "from", |node| mailbox(cx, node, "from", place));
     let reply_to = optional(fields, "reply_to", |node| mailbox(cx, node, "reply_to", place));
-    let purpose = fields.get("purpose").and_then(|node| cx.reference(node, "purpose", Sort::Purpose));
+    let purpose =
+        fields.get("purpose").and_then(|node| cx.reference(node, "purpose", Sort::Purpose));
     let body = body(cx, fields, place);
     let args = optional(fields, "args", |node| cx.shape(node, place));
     let locale = optional(fields, "locale", |node| locale(cx, node, place));
@@ -71,12 +85,7 @@ fn optional<T>(
 }
 
 /// Addresses, lists of them, or `person:ID`.
-pub(super) fn recipients(
-    cx: &mut Cx<'_>,
-    node: &Node,
-    what: &str,
-    place: Place,
-) -> Option<Shape> {
+pub(super) fn recipients(cx: &mut Cx<'_>, node: &Node, what: &str, place: Place) -> Option<Shape> {
     match &node.kind {
         Kind::List(items) if items.is_empty() => {
             cx.sink.error("recipient", node.head(), format!("`{what}` lists nobody"));
@@ -103,7 +112,9 @@ fn recipient_literal(cx: &mut Cx<'_>, node: &Node, shape: &Shape) -> Option<()> 
     let text = match shape {
         Shape::Literal(value) => value.to_string(),
         Shape::Text(parts) => match parts.first() {
-            Some(crate::script::Part::Literal(text)) if text.starts_with("team:") => text.to_string(),
+            Some(crate::script::Part::Literal(text)) if text.starts_with("team:") => {
+                text.to_string()
+            }
             _ => return Some(()),
         },
         _ => return Some(()),
@@ -181,7 +192,11 @@ fn body(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<EmailBody> 
         (Some(_), _, _) => {
             let entry = fields.entry("subject").or_else(|| fields.entry("text"))?;
             cx.sink
-                .error("conflict", entry.key_span.clone(), "a template brings its own subject and text")
+                .error(
+                    "conflict",
+                    entry.key_span.clone(),
+                    "a template brings its own subject and text",
+                )
                 .help("keep either `template`, or `subject` and `text`");
             None
         }
@@ -262,7 +277,11 @@ pub(super) fn headers(
             refuse(entry.key_span.clone(), message, "letters, digits and `-`: `X-Campaign`");
         } else if own.contains(&name.to_lowercase().as_str()) {
             let message = format!("the header `{name}` is written by the daemon");
-            refuse(entry.key_span.clone(), message, "leave it out, or use the field of the step that sets it");
+            refuse(
+                entry.key_span.clone(),
+                message,
+                "leave it out, or use the field of the step that sets it",
+            );
         }
         let breaks = |text: &str| text.contains(['\r', '\n']);
         if entry.value.scalar().is_some_and(|scalar| breaks(&scalar.text)) {

@@ -12,13 +12,25 @@ use super::yaml::{Kind, Node};
 
 /// Headers that the daemon writes itself.
 const OWN_HEADERS: [&str; 10] = [
-    "connection", "content-length", "host", "idempotency-key", "te", "trailer",
-    "transfer-encoding", "webhook-id", "webhook-signature", "webhook-timestamp",
+    "connection",
+    "content-length",
+    "host",
+    "idempotency-key",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "webhook-id",
+    "webhook-signature",
+    "webhook-timestamp",
 ];
 
 /// Methods a rule may use.
 const METHODS: [(&str, &str); 6] = [
-    ("GET", "GET"), ("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH"), ("DELETE", "DELETE"),
+    ("GET", "GET"),
+    ("POST", "POST"),
+    ("PUT", "PUT"),
+    ("PATCH", "PATCH"),
+    ("DELETE", "DELETE"),
     ("HEAD", "HEAD"),
 ];
 
@@ -105,7 +117,9 @@ fn target(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<WebhookTarget> {
         return None;
     }
     if rest.contains('#') && !rest.contains("${") {
-        cx.sink.error("url", node.head(), "what follows `#` in a URL is never sent").help("take it out");
+        cx.sink
+            .error("url", node.head(), "what follows `#` in a URL is never sent")
+            .help("take it out");
         return None;
     }
     let shape = cx.text_shape(node, "webhook", place)?;
@@ -168,7 +182,8 @@ fn body(
     place: Place,
     method: Option<&str>,
 ) -> Option<WebhookBody> {
-    let given: Vec<_> = ["json", "form", "body"].iter().filter_map(|key| fields.entry(key)).collect();
+    let given: Vec<_> =
+        ["json", "form", "body"].iter().filter_map(|key| fields.entry(key)).collect();
     match given[..] {
         [] => Some(WebhookBody::Empty),
         [entry] => {

@@ -8,8 +8,7 @@ use crate::script::closest;
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     /// Letters that a word cut short must have to be recognised.
     const CUT: usize = 4;
-    let known: Vec<&str> =
-        known.into_iter().filter(|candidate| *candidate != written).collect();
+    let known: Vec<&str> = known.into_iter().filter(|candidate| *candidate != written).collect();
     closest(written, known.iter().copied()).or_else(|| {
         let cut = |candidate: &&str| written.len() >= CUT && candidate.starts_with(written);
         known.iter().copied().find(cut)

@@ -106,7 +106,8 @@ impl View {
         &self,
         names: impl Iterator<Item = &'n Name>,
     ) -> Vec<&TemplateSource> {
-        let files: BTreeSet<Text> = names.flat_map(|name| self.templates.referenced(name)).collect();
+        let files: BTreeSet<Text> =
+            names.flat_map(|name| self.templates.referenced(name)).collect();
         files.into_iter().filter_map(|file| self.sources.get(&file)).collect()
     }
 }
@@ -117,10 +118,8 @@ fn seen_from(folder: &str, files: &[TemplateFile]) -> Vec<TemplateSource> {
     let mut sources = Vec::new();
     let mut next = Some(folder);
     while let Some(dir) = next {
-        let here: Vec<_> = files
-            .iter()
-            .filter(|file| *file.dir == *dir && !taken.contains(file.stem()))
-            .collect();
+        let here: Vec<_> =
+            files.iter().filter(|file| *file.dir == *dir && !taken.contains(file.stem())).collect();
         taken.extend(here.iter().map(|file| file.stem()));
         sources.extend(here.iter().map(|file| TemplateSource {
             name: file.local().into(),

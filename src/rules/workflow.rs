@@ -50,13 +50,10 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let exit = fields
         .get("exit")
         .map(|node| {
-            filters_of(cx, node, "exit", |cx, item| {
-                filters::running(cx, item, "exit", Place::STEP)
-            })
+            filters_of(cx, node, "exit", |cx, item| filters::running(cx, item, "exit", Place::STEP))
         })
         .unwrap_or_default();
-    let around =
-        Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
+    let around = Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
     let mut flow = Flow::new(cx);
     if let Some(node) = fields.get("steps") {
         let end = flow.label();

@@ -269,7 +269,8 @@ mod tests {
 
     #[test]
     fn plain_scalars_follow_the_core_schema() {
-        for text in ["no", "on", "yes", "off", "12:30", "2026-03-02", "1.2.3", "1e", "0x", "-", "."] {
+        for text in ["no", "on", "yes", "off", "12:30", "2026-03-02", "1.2.3", "1e", "0x", "-", "."]
+        {
             assert_eq!(plain(text), Value::text(text), "{text}");
         }
         assert_eq!(plain("-12"), Value::Int(-12));

@@ -39,7 +39,10 @@ pub fn parse(file: &SourceFile, out: &mut Vec<Diagnostic>) -> Parsed {
         let message = format!("a file of {} KiB is too large to be rules", file.text.len() / 1024);
         out.push(Diagnostic::error("too-large", &file.name, 0..0, message));
         if let Some(last) = out.last_mut() {
-            last.help(format!("at most {} KiB a file: split it, or keep data in records", FILE_BYTES / 1024));
+            last.help(format!(
+                "at most {} KiB a file: split it, or keep data in records",
+                FILE_BYTES / 1024
+            ));
         }
         return Parsed { documents: Vec::new(), incomplete: true };
     }
@@ -148,7 +151,8 @@ impl Builder<'_> {
     fn event(&mut self, event: Event<'_>, bytes: &Range<usize>, tag: Option<Range<usize>>) -> bool {
         match event {
             Event::DocumentStart(explicit, _) => {
-                self.document_start = if explicit { bytes.end } else { self.last_end.min(bytes.start) };
+                self.document_start =
+                    if explicit { bytes.end } else { self.last_end.min(bytes.start) };
                 self.anchors.clear();
                 self.open_anchors.clear();
                 true
@@ -157,9 +161,7 @@ impl Builder<'_> {
                 self.finish(bytes.start);
                 true
             }
-            Event::Scalar(text, style, anchor, _) => {
-                self.scalar(&text, style, anchor, bytes, tag)
-            }
+            Event::Scalar(text, style, anchor, _) => self.scalar(&text, style, anchor, bytes, tag),
             Event::Alias(id) => self.alias(id, bytes),
             Event::UnresolvedAlias(name) => {
                 self.out.push(yaml_faults::unknown_alias(self.file, &name, bytes));
@@ -228,7 +230,9 @@ impl Builder<'_> {
             }
         };
         if let Some(mut found) = found {
-            found.help("quote it if you mean empty text: `\"\"`; else give a value or take the line out");
+            found.help(
+                "quote it if you mean empty text: `\"\"`; else give a value or take the line out",
+            );
             self.out.push(found);
         }
         self.add(broken(bytes), 1, anchor)
@@ -293,7 +297,8 @@ impl Builder<'_> {
             Content::Map { entries, .. } => Kind::Map(entries),
         };
         // A block collection ends with its last child, not where the next token begins.
-        let end = if bytes.is_empty() { last_byte(&kind).unwrap_or(frame.start) } else { bytes.end };
+        let end =
+            if bytes.is_empty() { last_byte(&kind).unwrap_or(frame.start) } else { bytes.end };
         let node = Node { span: frame.start..end.max(frame.start), kind };
         if frame.anchor != 0 {
             self.open_anchors.remove(&frame.anchor);

@@ -111,11 +111,9 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diag
                 "quote it: put the whole text in `\"…\"`; a condition may also say `not(…)`",
             )
         }
-        ErrorKind::BlockSequenceEntryNotAllowed => fault(
-            one,
-            "a list cannot begin here",
-            "begin it on the next line, or write `[a, b]`",
-        ),
+        ErrorKind::BlockSequenceEntryNotAllowed => {
+            fault(one, "a list cannot begin here", "begin it on the next line, or write `[a, b]`")
+        }
         ErrorKind::ExpectedBlockMappingKey
         | ErrorKind::ExpectedBlockSequenceEntry
         | ErrorKind::InvalidIndentation => fault(

@@ -94,7 +94,9 @@ pub(super) fn clauses(source: &str) -> Vec<Range<usize>> {
         if token.opens(source) {
             depth += 1;
         } else if token.closes(source) {
-            let Some(up) = depth.checked_sub(1) else { return std::iter::once(0..source.len()).collect() };
+            let Some(up) = depth.checked_sub(1) else {
+                return std::iter::once(0..source.len()).collect();
+            };
             depth = up;
         } else if depth == 0 {
             match token.of(source) {

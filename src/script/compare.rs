@@ -66,9 +66,10 @@ fn ordered(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
     }
     // A character is a text of one.
     let text = |value: &Dynamic| {
-        value.as_char().map(String::from).or_else(|_| {
-            value.as_immutable_string_ref().map(|text| text.as_str().to_owned())
-        })
+        value
+            .as_char()
+            .map(String::from)
+            .or_else(|_| value.as_immutable_string_ref().map(|text| text.as_str().to_owned()))
     };
     match (text(a), text(b)) {
         (Ok(a), Ok(b)) => Some(a.cmp(&b)),

@@ -17,7 +17,9 @@ pub(super) fn to_dynamic(value: &Value) -> Dynamic {
         Value::Text(text) => ImmutableString::from(&**text).into(),
         Value::List(items) => Dynamic::from_array(items.iter().map(to_dynamic).collect::<Array>()),
         Value::Map(map) => Dynamic::from_map(
-            map.iter().map(|(key, value)| ((&**key).into(), to_dynamic(value))).collect::<RhaiMap>(),
+            map.iter()
+                .map(|(key, value)| ((&**key).into(), to_dynamic(value)))
+                .collect::<RhaiMap>(),
         ),
         Value::Instant(instant) => Dynamic::from(*instant),
         Value::Span(span) => Dynamic::from(*span),
@@ -62,7 +64,11 @@ fn nested(dynamic: &Dynamic, depth: usize) -> Result<Value, String> {
         return Ok(Value::text(c.to_string()));
     }
     if let Ok(items) = dynamic.as_array_ref() {
-        return items.iter().map(|item| nested(item, depth + 1)).collect::<Result<_, _>>().map(Value::List);
+        return items
+            .iter()
+            .map(|item| nested(item, depth + 1))
+            .collect::<Result<_, _>>()
+            .map(Value::List);
     }
     if let Ok(map) = dynamic.as_map_ref() {
         return map

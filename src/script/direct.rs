@@ -102,13 +102,13 @@ impl Direct {
     fn place<'v>(&'v self, values: &'v Values) -> Option<&'v Value> {
         match self {
             Self::Literal(value) => Some(value),
-            Self::Path(root, steps) => steps.iter().try_fold(values.get(root)?, |value, step| {
-                match (value, step) {
+            Self::Path(root, steps) => {
+                steps.iter().try_fold(values.get(root)?, |value, step| match (value, step) {
                     (Value::Map(map), Step::Key(key)) => map.get(key),
                     (Value::List(items), Step::At(index)) => items.get(*index),
                     _ => None,
-                }
-            }),
+                })
+            }
             _ => None,
         }
     }
@@ -128,8 +128,12 @@ impl Direct {
                 collect(dot, &chain.rhs, *flags, &mut steps)?;
                 root.2.is_empty().then(|| Self::Path(root.1.as_str().into(), steps))
             }
-            Expr::And(all, _) => all.iter().map(Self::from_expr).collect::<Option<_>>().map(Self::And),
-            Expr::Or(all, _) => all.iter().map(Self::from_expr).collect::<Option<_>>().map(Self::Or),
+            Expr::And(all, _) => {
+                all.iter().map(Self::from_expr).collect::<Option<_>>().map(Self::And)
+            }
+            Expr::Or(all, _) => {
+                all.iter().map(Self::from_expr).collect::<Option<_>>().map(Self::Or)
+            }
             Expr::FnCall(call, _) if call.is_operator_call() => match &call.args[..] {
                 [a] if call.name == "!" => Some(Self::Not(Box::new(Self::from_expr(a)?))),
                 [a, b] => {
@@ -237,14 +241,32 @@ mod tests {
     #[test]
     fn the_short_way_is_taken_where_it_can_be() {
         for source in [
-            "a", "a.b.c", "a.new", "a[0]", "a.b[1].c", "a[\"x\"].y[0]", "1", "()", "a.b >= 80",
-            "a.b == \"x\" && !(a.c != 1.5) || b.d < now", "a.in.type",
+            "a",
+            "a.b.c",
+            "a.new",
+            "a[0]",
+            "a.b[1].c",
+            "a[\"x\"].y[0]",
+            "1",
+            "()",
+            "a.b >= 80",
+            "a.b == \"x\" && !(a.c != 1.5) || b.d < now",
+            "a.in.type",
         ] {
             assert!(direct(source).is_some(), "{source}");
         }
         for source in [
-            "a?.b", "a.b.len()", "a[b]", "a[-1]", "a.b + 1", "if a { 1 } else { 2 }", "[a]", "a ?? 1",
-            "record(\"x/1\").b", "`${a}`", "a[b.c].d",
+            "a?.b",
+            "a.b.len()",
+            "a[b]",
+            "a[-1]",
+            "a.b + 1",
+            "if a { 1 } else { 2 }",
+            "[a]",
+            "a ?? 1",
+            "record(\"x/1\").b",
+            "`${a}`",
+            "a[b.c].d",
         ] {
             assert!(direct(source).is_none(), "{source}");
         }
@@ -266,13 +288,25 @@ mod tests {
 
     fn sources() -> impl Strategy<Value = String> {
         let leaf = prop::sample::select(vec![
-            "a", "b", "a.k", "b.k", "a[0]", "1", "0.5", "\"a\"", "true", "()", "a.missing", "now",
+            "a",
+            "b",
+            "a.k",
+            "b.k",
+            "a[0]",
+            "1",
+            "0.5",
+            "\"a\"",
+            "true",
+            "()",
+            "a.missing",
+            "now",
         ])
         .prop_map(str::to_owned);
         leaf.prop_recursive(3, 16, 2, |inner| {
             let operator = prop::sample::select(vec!["==", "!=", "<", "<=", ">", ">=", "&&", "||"]);
             prop_oneof![
-                (inner.clone(), operator, inner.clone()).prop_map(|(a, op, b)| format!("({a} {op} {b})")),
+                (inner.clone(), operator, inner.clone())
+                    .prop_map(|(a, op, b)| format!("({a} {op} {b})")),
                 inner.prop_map(|inner| format!("!({inner})")),
             ]
         })

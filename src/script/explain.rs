@@ -47,7 +47,9 @@ pub(super) fn parse_error<'n>(
             let names: Vec<_> = names.into_iter().collect();
             let help = closest(name, names.iter().copied())
                 .map(|meant| format!("did you mean `{meant}`?"))
-                .or_else(|| Some(format!("for a text, write \"{name}\"; known here: {}", names.join(", "))));
+                .or_else(|| {
+                    Some(format!("for a text, write \"{name}\"; known here: {}", names.join(", ")))
+                });
             (format!("there is no variable `{name}`"), help)
         }
         ParseErrorType::BadInput(LexError::UnexpectedInput(input))
@@ -108,7 +110,9 @@ fn habit(word: &str, before: &str) -> Option<String> {
 fn plain(kind: &ParseErrorType, word: Option<&str>) -> String {
     match kind {
         ParseErrorType::UnexpectedEOF => "the expression ends too early".to_owned(),
-        ParseErrorType::BadInput(LexError::UnterminatedString) => "this text is not closed".to_owned(),
+        ParseErrorType::BadInput(LexError::UnterminatedString) => {
+            "this text is not closed".to_owned()
+        }
         ParseErrorType::BadInput(LexError::UnexpectedInput(input)) => {
             format!("unexpected `{}`", word.unwrap_or(input))
         }
@@ -146,9 +150,8 @@ pub(super) fn eval_error(
         None => path_at(source, rewritten.offset(position)),
     };
     let missing = match &error {
-        EvalAltResult::ErrorPropertyNotFound(name, _) | EvalAltResult::ErrorVariableNotFound(name, _) => {
-            Some(path.unwrap_or(name))
-        }
+        EvalAltResult::ErrorPropertyNotFound(name, _)
+        | EvalAltResult::ErrorVariableNotFound(name, _) => Some(path.unwrap_or(name)),
         EvalAltResult::ErrorArrayBounds(_, index, _) => {
             return absent(path.map_or_else(|| format!("[{index}]"), str::to_owned), place);
         }
@@ -191,11 +194,18 @@ fn sentence(error: &EvalAltResult, path: Option<&str>) -> String {
         EvalAltResult::ErrorDotExpr(text, _) => {
             let property = text.split('\'').nth(1).unwrap_or("");
             let of = text.split('\'').nth(3).map_or("this", human_type);
-            format!("`{}` cannot be read: {of} has no property `{property}`", path.unwrap_or(property))
+            format!(
+                "`{}` cannot be read: {of} has no property `{property}`",
+                path.unwrap_or(property)
+            )
         }
         EvalAltResult::ErrorIndexingType(types, _) => {
             let (of, with) = types.split_once('[').unwrap_or((types, "?]"));
-            format!("{} has no `[…]` with {}", human_type(of), human_type(with.trim_end_matches(']')))
+            format!(
+                "{} has no `[…]` with {}",
+                human_type(of),
+                human_type(with.trim_end_matches(']'))
+            )
         }
         EvalAltResult::ErrorFunctionNotFound(signature, _) => wrong_types(signature),
         EvalAltResult::ErrorMismatchDataType(wanted, got, _)
@@ -227,7 +237,11 @@ fn sentence(error: &EvalAltResult, path: Option<&str>) -> String {
         other => {
             // Rhai's own text without its place, which counts in what was rewritten.
             let text = other.to_string();
-            let end = if other.position().is_none() { text.len() } else { text.rfind(" (").unwrap_or(text.len()) };
+            let end = if other.position().is_none() {
+                text.len()
+            } else {
+                text.rfind(" (").unwrap_or(text.len())
+            };
             lower_first(&text[..end])
         }
     }
@@ -245,14 +259,21 @@ fn thrown_text(thrown: &Dynamic) -> String {
 /// From Rhai's `name (type, type)`.
 fn wrong_types(signature: &str) -> String {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
-    let types: Vec<_> =
-        types.strip_suffix(')').unwrap_or(types).split(", ").filter(|t| !t.is_empty()).map(human_type).collect();
+    let types: Vec<_> = types
+        .strip_suffix(')')
+        .unwrap_or(types)
+        .split(", ")
+        .filter(|t| !t.is_empty())
+        .map(human_type)
+        .collect();
     let operator = !name.starts_with(|c: char| c.is_alphabetic() || c == '_');
     match &types[..] {
         [a, b] if operator => format!("`{name}` does not work between {a} and {b}"),
         [] => format!("there is no function `{name}` without arguments"),
         [a] => format!("`{name}` does not work on {a}"),
-        [first, rest @ ..] => format!("`{name}` does not work on {first} with {}", rest.join(" and ")),
+        [first, rest @ ..] => {
+            format!("`{name}` does not work on {first} with {}", rest.join(" and "))
+        }
     }
 }
 
@@ -269,7 +290,9 @@ pub(super) fn definitions(source: &str) -> Vec<(String, usize, usize)> {
         if token.kind != Kind::Word || token.of(source) != "fn" {
             continue;
         }
-        let Some(name) = tokens.get(index + 1).filter(|name| name.kind == Kind::Word) else { continue };
+        let Some(name) = tokens.get(index + 1).filter(|name| name.kind == Kind::Word) else {
+            continue;
+        };
         let params = tokens[index + 2..]
             .iter()
             .take_while(|token| !token.is(source, ")"))
@@ -281,7 +304,12 @@ pub(super) fn definitions(source: &str) -> Vec<(String, usize, usize)> {
 }
 
 /// The place of the start of an AST node that has no position of its own: the whole text.
-pub(super) fn at(position: Position, source: &str, rewritten: &Rewritten, message: String) -> ScriptError {
+pub(super) fn at(
+    position: Position,
+    source: &str,
+    rewritten: &Rewritten,
+    message: String,
+) -> ScriptError {
     let place = covered(source, rewritten.offset(position));
     ScriptError { offset: place.start, len: place.len(), message, help: None }
 }

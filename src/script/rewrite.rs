@@ -16,10 +16,48 @@ use super::lexer::{Kind, Token, lex};
 
 /// Words Rhai keeps for itself that are not keywords of its grammar.
 const RESERVED: [&str; 43] = [
-    "as", "async", "await", "call", "case", "curry", "debug", "default", "eval", "exit", "export",
-    "Fn", "fn", "go", "goto", "import", "is", "is_def_fn", "is_def_var", "is_shared", "match",
-    "module", "new", "nil", "null", "package", "print", "private", "protected", "public", "shared",
-    "spawn", "static", "super", "sync", "this", "thread", "type_of", "use", "var", "void", "with",
+    "as",
+    "async",
+    "await",
+    "call",
+    "case",
+    "curry",
+    "debug",
+    "default",
+    "eval",
+    "exit",
+    "export",
+    "Fn",
+    "fn",
+    "go",
+    "goto",
+    "import",
+    "is",
+    "is_def_fn",
+    "is_def_var",
+    "is_shared",
+    "match",
+    "module",
+    "new",
+    "nil",
+    "null",
+    "package",
+    "print",
+    "private",
+    "protected",
+    "public",
+    "shared",
+    "spawn",
+    "static",
+    "super",
+    "sync",
+    "this",
+    "thread",
+    "type_of",
+    "use",
+    "var",
+    "void",
+    "with",
     "yield",
 ];
 
@@ -52,8 +90,11 @@ impl Rewritten {
         let mut edits = words(&tokens, source);
         edits.extend(copies(&tokens, source));
         edits.sort_by_key(|edit| edit.replaced.start);
-        let mut made =
-            Self { text: String::with_capacity(source.len() + 16), pieces: vec![], length: source.len() };
+        let mut made = Self {
+            text: String::with_capacity(source.len() + 16),
+            pieces: vec![],
+            length: source.len(),
+        };
         let mut done = 0;
         for edit in edits {
             made.copy(source, done, edit.replaced.start);
@@ -90,7 +131,6 @@ impl Rewritten {
         self.pieces.push(Piece { to: self.text.len(), from, copied: true });
         self.text.push_str(source.get(from..to).unwrap_or(""));
     }
-
 }
 
 /// One change to the text.
@@ -105,7 +145,9 @@ struct Edit {
 fn words(tokens: &[Token], source: &str) -> Vec<Edit> {
     let mut edits = Vec::new();
     for (index, word) in tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Word) {
-        let Some(before) = index.checked_sub(1).and_then(|index| tokens.get(index)) else { continue };
+        let Some(before) = index.checked_sub(1).and_then(|index| tokens.get(index)) else {
+            continue;
+        };
         let after = tokens.get(index + 1);
         let called = after.is_some_and(|token| token.is(source, "("));
         let keyed = after.is_some_and(|token| token.is(source, ":"))
@@ -130,7 +172,8 @@ fn copies(tokens: &[Token], source: &str) -> Vec<Edit> {
     let mut edits = Vec::new();
     for chain in chains(source) {
         let start = chain.range.start;
-        let root = tokens.iter().find(|token| token.start == start).map_or("", |token| token.of(source));
+        let root =
+            tokens.iter().find(|token| token.start == start).map_or("", |token| token.of(source));
         for step in chain.steps.iter().filter(|step| step.call) {
             let inside: Vec<_> = tokens.iter().filter(|t| step.range.contains(&t.start)).collect();
             let name = inside.get(1).map_or("", |token| token.of(source));
@@ -231,7 +274,9 @@ mod tests {
     #[test]
     fn every_word_rhai_refuses_as_a_property_is_known() {
         let engine = rhai::Engine::new_raw();
-        for word in RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"]) {
+        for word in
+            RESERVED.into_iter().chain(["in", "if", "let", "true", "type", "return", "yield"])
+        {
             let source = rewritten(&format!("x.{word}"));
             assert!(engine.compile_expression(&source).is_ok(), "{source}");
         }

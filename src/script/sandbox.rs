@@ -57,14 +57,13 @@ impl Sandbox {
         let mut table = Table::new();
         let mut compiled = Plugins::compile(&engine, plugins, &mut table)?;
         compiled.register(&mut engine)?;
-        let builtin = functions::builtins().filter(|builtin| !builtin.plugin_only).map(|builtin| {
-            Function {
+        let builtin =
+            functions::builtins().filter(|builtin| !builtin.plugin_only).map(|builtin| Function {
                 name: builtin.name().to_owned(),
                 params: builtin.params(),
                 plugin: None,
                 doc: builtin.doc.to_owned(),
-            }
-        });
+            });
         let functions = builtin.chain(compiled.functions).collect();
         Ok(Self(Arc::new(Inner { engine, table, plugins: compiled.texts, functions })))
     }
@@ -78,7 +77,8 @@ impl Sandbox {
             return Err(whole(source, "the expression is empty".to_owned()));
         }
         if source.len() > limits::EXPRESSION_BYTES {
-            let message = format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
+            let message =
+                format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
             return Err(whole(source, message));
         }
         let rewritten = Rewritten::new(source, false)?;
@@ -149,7 +149,8 @@ impl Expr {
     pub(super) fn eval_in_rhai(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
         let Compiled { source, rewritten, ast, facts, sandbox, .. } = &*self.0;
         let Inner { engine, plugins, .. } = &*sandbox.0;
-        let eval = |scope: &mut rhai::Scope<'static>| engine.eval_ast_with_scope::<Dynamic>(scope, ast);
+        let eval =
+            |scope: &mut rhai::Scope<'static>| engine.eval_ast_with_scope::<Dynamic>(scope, ast);
         let result = if facts.captures {
             // Capturing turns a variable into a shared one, for good and for everybody.
             let mut own = scope.copy_of(&facts.variables);
@@ -220,9 +221,11 @@ pub(super) fn engine() -> Engine {
     }
     functions::register(&mut engine);
     // `x.a` with nothing for x: as missing as a property that an object lacks.
-    engine.register_indexer_get(|(): &mut (), name: ImmutableString| -> Result<Dynamic, Box<EvalAltResult>> {
-        Err(Box::new(EvalAltResult::ErrorPropertyNotFound(name.to_string(), Position::NONE)))
-    });
+    engine.register_indexer_get(
+        |(): &mut (), name: ImmutableString| -> Result<Dynamic, Box<EvalAltResult>> {
+            Err(Box::new(EvalAltResult::ErrorPropertyNotFound(name.to_string(), Position::NONE)))
+        },
+    );
     engine
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)

@@ -114,7 +114,11 @@ impl Scope {
     }
 
     fn named(&self, names: &BTreeSet<String>) -> impl Iterator<Item = (&'static str, &Value)> {
-        self.values.0.iter().filter(|(name, _)| names.contains(*name)).map(|(name, value)| (*name, value))
+        self.values
+            .0
+            .iter()
+            .filter(|(name, _)| names.contains(*name))
+            .map(|(name, value)| (*name, value))
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, rhai::Scope<'static>>, EvalError> {

@@ -43,7 +43,9 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("sorted", |context: NativeCallContext, list: &mut Array, key: FnPtr| {
         let keyed = list
             .iter()
-            .map(|item| Ok((key.call_within_context::<Dynamic>(&context, (item.clone(),))?, item.clone())))
+            .map(|item| {
+                Ok((key.call_within_context::<Dynamic>(&context, (item.clone(),))?, item.clone()))
+            })
             .collect::<Answer<Vec<_>>>()?;
         sorted(keyed)
     });
@@ -51,7 +53,9 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn whole(number: FLOAT) -> Answer<INT> {
     // 2^63 as a float: the first one too large.
-    if number.is_finite() && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&number) {
+    if number.is_finite()
+        && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&number)
+    {
         Ok(number.trunc() as INT)
     } else {
         Err(format!("{number} is too large for a whole number").into())

@@ -17,7 +17,8 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("record", |kind: &str, id: &str| one(kind, id));
     engine.register_fn("record", |kind: &str, id: INT| one(kind, &id.to_string()));
     engine.register_fn("record", |other: Dynamic| -> Answer<Dynamic> {
-        Err(format!("`record` needs an address such as \"lead/42\", not {}", type_name(&other)).into())
+        Err(format!("`record` needs an address such as \"lead/42\", not {}", type_name(&other))
+            .into())
     });
     engine.register_fn("record", |_: Dynamic, id: Dynamic| -> Answer<Dynamic> {
         Err(format!("`record` needs a kind and an id, both text, not {}", type_name(&id)).into())
@@ -27,7 +28,9 @@ pub(super) fn register(engine: &mut Engine) {
         let key = to_value(&value)?;
         match &key {
             Value::Null => return Err(empty_key(kind, index, "()")),
-            Value::Text(text) if text.is_empty() => return Err(empty_key(kind, index, "an empty text")),
+            Value::Text(text) if text.is_empty() => {
+                return Err(empty_key(kind, index, "an empty text"));
+            }
             Value::List(_) | Value::Map(_) => return Err(empty_key(kind, index, key.type_name())),
             _ => {}
         }

@@ -25,7 +25,8 @@ pub(super) fn register(engine: &mut Engine) {
         Ok(to_value(&value)?.to_json().to_string())
     });
     engine.register_fn("bucket", |experiment: &str, subject: &str| {
-        (Digest::of(&[b"bucket", experiment.as_bytes(), subject.as_bytes()]).short() % BUCKETS) as i64
+        (Digest::of(&[b"bucket", experiment.as_bytes(), subject.as_bytes()]).short() % BUCKETS)
+            as i64
     });
     // Rhai prints lists, objects and floats in its own way; these read like JSON.
     engine.register_fn("to_string", |value: FLOAT| printed(&value.into()));
@@ -64,7 +65,9 @@ fn join(list: &mut Array, separator: &str) -> Answer<String> {
             value => joined.push_str(&value.to_string()),
         }
         if joined.len() > limits::TEXT_BYTES {
-            return Err(format!("the text would be longer than {} bytes", limits::TEXT_BYTES).into());
+            return Err(
+                format!("the text would be longer than {} bytes", limits::TEXT_BYTES).into()
+            );
         }
     }
     Ok(joined)

@@ -107,7 +107,9 @@ fn instants_and_spans_are_types() {
     ] {
         assert_eq!(value(source), expected, "{source}");
     }
-    for source in ["time(\"2026-03-02\")", "time(\"2026-03-02T10:00\")", "span(\"2bd\")", "span(\"5\")"] {
+    for source in
+        ["time(\"2026-03-02\")", "time(\"2026-03-02T10:00\")", "span(\"2bd\")", "span(\"5\")"]
+    {
         assert!(matches!(failure(source), EvalError::Failed(_)), "{source}");
     }
 }
@@ -154,7 +156,10 @@ fn what_is_missing_is_named_as_written() {
 #[test]
 fn errors_speak_our_language() {
     for (source, expected) in [
-        ("event.data.score.nothing", "`event.data.score.nothing` cannot be read: a number has no property `nothing`"),
+        (
+            "event.data.score.nothing",
+            "`event.data.score.nothing` cannot be read: a number has no property `nothing`",
+        ),
         ("event.data.none.to_lower()", "`to_lower` does not work on nothing (`()`)"),
         ("event.data.score - \"a\"", "`-` does not work between a number and text"),
         ("\"a\" + event.data.none", "() cannot be part of a text; give it a value with `??`"),
@@ -162,12 +167,30 @@ fn errors_speak_our_language() {
         ("1.0 / 0.0", "`1.0 / 0.0`: inf is not a number that can be kept"),
         ("|x| x", "`|x| x`: a function is not a value"),
         ("record(\"lead\")", "`lead` is not a record address: write kind/id, such as `lead/42`"),
-        ("record(\"lead/\" + \"\")", "`lead/` is not a record address: write kind/id, such as `lead/42`"),
-        ("record(event.data.none)", "`record` needs an address such as \"lead/42\", not nothing (`()`)"),
-        ("records(\"lead\", \"owner\", \"\")", "`records(\"lead\", \"owner\", …)` looks for an empty text, which is no key"),
-        ("records(\"lead\", \"owner\", ())", "`records(\"lead\", \"owner\", …)` looks for (), which is no key"),
-        ("records(\"many\")", "more than 1000 rows of records in one expression; narrow the lookup"),
-        ("records(\"some\").len() + records(\"some\").len()", "more than 1000 rows of records in one expression; narrow the lookup"),
+        (
+            "record(\"lead/\" + \"\")",
+            "`lead/` is not a record address: write kind/id, such as `lead/42`",
+        ),
+        (
+            "record(event.data.none)",
+            "`record` needs an address such as \"lead/42\", not nothing (`()`)",
+        ),
+        (
+            "records(\"lead\", \"owner\", \"\")",
+            "`records(\"lead\", \"owner\", …)` looks for an empty text, which is no key",
+        ),
+        (
+            "records(\"lead\", \"owner\", ())",
+            "`records(\"lead\", \"owner\", …)` looks for (), which is no key",
+        ),
+        (
+            "records(\"many\")",
+            "more than 1000 rows of records in one expression; narrow the lookup",
+        ),
+        (
+            "records(\"some\").len() + records(\"some\").len()",
+            "more than 1000 rows of records in one expression; narrow the lookup",
+        ),
     ] {
         assert_eq!(failure(source).to_string(), expected, "{source}");
     }
@@ -180,12 +203,17 @@ fn records_are_read_through_the_host() {
     assert_eq!(read("record(\"lead\", 42).score"), Value::Int(80));
     assert_eq!(read("record(\"lead/7\")"), Value::Null);
     assert_eq!(read("(record(\"absence\", \"ana\")?.ends ?? now) <= now"), Value::Bool(true));
-    assert_eq!(read("record(\"consent\", event.data.email)?.marketing == true"), Value::Bool(false));
+    assert_eq!(
+        read("record(\"consent\", event.data.email)?.marketing == true"),
+        Value::Bool(false)
+    );
     assert_eq!(read("(vars.twin + [event.data])[0].new"), Value::Int(7));
     assert_eq!(read("secret(\"crm\")"), Value::from(super::super::secret_marker("crm")));
     assert!(matches!(failure("secret(\"../x\")"), EvalError::Failed(_)));
     assert_eq!(read("records(\"lead\", \"owner\", \"ana\").len()"), Value::Int(1));
-    for source in ["record(\"broken/1\")", "records(\"broken\").len()", "1 + record(\"broken\", 1).x"] {
+    for source in
+        ["record(\"broken/1\")", "records(\"broken\").len()", "1 + record(\"broken\", 1).x"]
+    {
         assert!(matches!(failure(source), EvalError::Read(_)), "{source}");
     }
 }
@@ -211,13 +239,28 @@ fn conditions_say_why_they_are_false() {
             "event.data.score > 1 && event.data.email == \"x\" && 1 > 2",
             "event.data.email == \"x\" was false: event.data.email = \"ANA@x.example\"",
         ),
-        ("!event.data.tags.contains(\"hot\")", "!event.data.tags.contains(\"hot\") was false: event.data.tags = [\"hot\",\"emea\"]"),
+        (
+            "!event.data.tags.contains(\"hot\")",
+            "!event.data.tags.contains(\"hot\") was false: event.data.tags = [\"hot\",\"emea\"]",
+        ),
         ("not(vars.half)", "not(vars.half) was false: vars.half = true"),
         ("vars.twin.len() > 0", "vars.twin.len() > 0 was false: vars.twin.len() = 0"),
-        ("record(event.subject).score > 80", "record(event.subject).score > 80 was false: record(event.subject).score = 80"),
-        ("event.data.none == 1 || 1 > 2", "event.data.none == 1 || 1 > 2 was false: event.data.none = ()"),
-        ("event.data.nothing > 3 && 1 == 1", "event.data.nothing > 3 was false: event.data.nothing is missing"),
-        ("vars.limit < event.data.score", "vars.limit < event.data.score was false: vars.limit = 50, event.data.score = 49"),
+        (
+            "record(event.subject).score > 80",
+            "record(event.subject).score > 80 was false: record(event.subject).score = 80",
+        ),
+        (
+            "event.data.none == 1 || 1 > 2",
+            "event.data.none == 1 || 1 > 2 was false: event.data.none = ()",
+        ),
+        (
+            "event.data.nothing > 3 && 1 == 1",
+            "event.data.nothing > 3 was false: event.data.nothing is missing",
+        ),
+        (
+            "vars.limit < event.data.score",
+            "vars.limit < event.data.score was false: vars.limit = 50, event.data.score = 49",
+        ),
     ] {
         assert_eq!(check(source, true).unwrap(), Test::False(why.into()));
     }
@@ -245,7 +288,8 @@ fn a_condition_must_give_a_boolean() {
 
 #[test]
 fn shapes_fill_in_their_holes() {
-    let fill = |text: &str| Shape::text(&sandbox(), text, &names()).unwrap().eval(&scope(), &NoRecords);
+    let fill =
+        |text: &str| Shape::text(&sandbox(), text, &names()).unwrap().eval(&scope(), &NoRecords);
     for (text, expected) in [
         ("plain $ text", json!("plain $ text")),
         ("$${x} and $$", json!("${x} and $$")),
@@ -272,6 +316,9 @@ fn shapes_fill_in_their_holes() {
         ("a".into(), Shape::text(&sandbox(), "${event.id}", &names()).unwrap()),
         ("b".into(), Shape::List(vec![Shape::text(&sandbox(), "x${event.id}", &names()).unwrap()])),
     ]);
-    assert_eq!(map.eval(&scope(), &NoRecords).unwrap().to_json(), json!({ "a": "e-1", "b": ["xe-1"] }));
+    assert_eq!(
+        map.eval(&scope(), &NoRecords).unwrap().to_json(),
+        json!({ "a": "e-1", "b": ["xe-1"] })
+    );
     assert_eq!(map.exprs().len(), 2);
 }

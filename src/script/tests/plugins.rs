@@ -26,7 +26,11 @@ fn initial(name) { name[0] == 'a' }
 fn plugin_functions_are_global() {
     let sandbox = with_plugin(SCORING);
     let read = |source: &str| {
-        sandbox.expr(source, &names()).unwrap_or_else(|e| panic!("{source}: {e:?}")).eval(&scope(), &Book).unwrap()
+        sandbox
+            .expr(source, &names())
+            .unwrap_or_else(|e| panic!("{source}: {e:?}"))
+            .eval(&scope(), &Book)
+            .unwrap()
     };
     assert_eq!(read("score(event.data)"), Value::Int(6));
     assert_eq!(read("owner_of(event.subject)"), Value::from("ana"));
@@ -51,7 +55,11 @@ fn plugin_functions_are_checked_where_they_are_called() {
         ("weight(event)", "`weight` is private to its plugin", "remove `private` before its `fn`"),
     ] {
         let error = sandbox.expr(source, &names()).unwrap_err();
-        assert_eq!((error.message.as_str(), error.help.as_deref()), (message, Some(help)), "{source}");
+        assert_eq!(
+            (error.message.as_str(), error.help.as_deref()),
+            (message, Some(help)),
+            "{source}"
+        );
     }
 }
 
@@ -59,11 +67,16 @@ fn plugin_functions_are_checked_where_they_are_called() {
 fn every_mistake_of_every_plugin_is_found() {
     let errors = Sandbox::new(&[
         plugin("one", "fn f(x) { lenght(x) + y_of(x) }\nfn g() { 1 }\nfn h() { secret(\"x\") }"),
-        plugin("two", "fn g() { 2 }\nprivate fn f(x) { x }\nlet top = 1;\nfn len(x) { 1 }\nfn t() { this }"),
+        plugin(
+            "two",
+            "fn g() { 2 }\nprivate fn f(x) { x }\nlet top = 1;\nfn len(x) { 1 }\nfn t() { this }",
+        ),
     ])
     .unwrap_err();
-    let found: Vec<_> =
-        errors.iter().map(|(index, error)| (*index, error.offset, error.message.as_str())).collect();
+    let found: Vec<_> = errors
+        .iter()
+        .map(|(index, error)| (*index, error.offset, error.message.as_str()))
+        .collect();
     for expected in [
         (0, 10, "there is no function `lenght`"),
         (0, 22, "there is no function `y_of`"),
@@ -74,7 +87,11 @@ fn every_mistake_of_every_plugin_is_found() {
     ] {
         assert!(found.contains(&expected), "{expected:?} not in {found:?}");
     }
-    assert!(found.iter().any(|(index, _, message)| (*index, *message) == (0, "a plugin cannot read secrets")));
+    assert!(
+        found
+            .iter()
+            .any(|(index, _, message)| (*index, *message) == (0, "a plugin cannot read secrets"))
+    );
     let errors = Sandbox::new(&[plugin("a", "fn f( {"), plugin("b", "fn ü() {}")]).unwrap_err();
     assert_eq!(errors.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [0, 1]);
     let errors = Sandbox::new(&[plugin("a", "const LIMIT = 1;\nfn f() { LIMIT }")]).unwrap_err();
@@ -89,7 +106,8 @@ fn an_error_in_a_plugin_names_its_place() {
          fn c(l) { l.map(|x| x.nothing) }\nfn d(x) { x?.none?.x - 1 }\nfn e(x) { x < \"a\" }\n\
          fn g() { try { record(\"broken/1\") } catch { 5 } }",
     );
-    let fail = |source: &str| sandbox.expr(source, &names()).unwrap().eval(&scope(), &Book).unwrap_err();
+    let fail =
+        |source: &str| sandbox.expr(source, &names()).unwrap().eval(&scope(), &Book).unwrap_err();
     for (source, expected) in [
         ("a(event)", "plugins/scoring.rhai:2:20: `x.nothing` is missing"),
         ("b(event.id)", "plugins/scoring.rhai:4:11: no: e-1"),

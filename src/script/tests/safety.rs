@@ -57,7 +57,9 @@ fn deep_values_do_not_exhaust_the_stack() {
             _ => assert!(result.unwrap_err().to_string().contains("deeper than 64"), "{source}"),
         }
     }
-    for (open, close) in [("(1+", ")"), ("[", "]"), ("#{a:", "}"), ("!(", ")"), ("-(", ")"), ("len([", "])")] {
+    for (open, close) in
+        [("(1+", ")"), ("[", "]"), ("#{a:", "}"), ("!(", ")"), ("-(", ")"), ("len([", "])")]
+    {
         let accepted = (1..200).rev().find_map(|n| {
             sandbox.expr(&format!("{}1{}", open.repeat(n), close.repeat(n)), &names()).ok()
         });
@@ -69,7 +71,9 @@ fn deep_values_do_not_exhaust_the_stack() {
 
 #[test]
 fn deep_calls_of_deep_expressions_do_not_exhaust_the_stack() {
-    for (open, close) in [("[", "]"), ("(1+", ")"), ("if true {", "} else { 0 }"), ("[0].map(|x| ", ")")] {
+    for (open, close) in
+        [("[", "]"), ("(1+", ")"), ("if true {", "} else { 0 }"), ("[0].map(|x| ", ")")]
+    {
         let deepest = (1..64).rev().find_map(|n| {
             let body = format!("{}deep(n + 1){}", open.repeat(n), close.repeat(n));
             Sandbox::new(&[plugin("deep", &format!("fn deep(n) {{ {body} }}"))]).ok()
@@ -116,11 +120,16 @@ fn a_scope_is_shared_by_threads_and_never_by_nested_evaluations() {
         fn record(&self, _: &str, _: &str) -> Result<Value, ReadError> {
             Ok(Value::from(self.1.eval(self.0, &NoRecords).unwrap_err().to_string()))
         }
-        fn records(&self, _: &str, _: Option<(&str, &Value)>) -> Result<Option<Vec<Value>>, ReadError> {
+        fn records(
+            &self,
+            _: &str,
+            _: Option<(&str, &Value)>,
+        ) -> Result<Option<Vec<Value>>, ReadError> {
             Ok(None)
         }
     }
-    let (scope, expr, ask) = (scope(), compiled("event.data.score + 1"), compiled("record(\"lead/1\")"));
+    let (scope, expr, ask) =
+        (scope(), compiled("event.data.score + 1"), compiled("record(\"lead/1\")"));
     std::thread::scope(|threads| {
         for _ in 0..4 {
             threads.spawn(|| {
