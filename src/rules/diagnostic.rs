@@ -41,6 +41,69 @@ pub struct Label {
     pub text: String,
 }
 
+impl Diagnostic {
+    /// An error at a place.
+    #[must_use]
+    pub fn error(
+        code: &'static str,
+        file: &Text,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            primary: Label { file: file.clone(), span, text: String::new() },
+            secondary: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// A warning at a place.
+    #[must_use]
+    pub fn warning(
+        code: &'static str,
+        file: &Text,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(code, file, span, message) }
+    }
+
+    /// What is said beside the caret.
+    pub fn said(&mut self, text: impl Into<String>) -> &mut Self {
+        self.primary.text = text.into();
+        self
+    }
+
+    /// What to write instead.
+    pub fn help(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// What to write instead, if anything is known.
+    pub fn maybe_help(&mut self, help: Option<String>) -> &mut Self {
+        if help.is_some() {
+            self.help = help;
+        }
+        self
+    }
+
+    /// Another place that matters.
+    pub fn also(&mut self, file: &Text, span: Range<usize>, text: impl Into<String>) -> &mut Self {
+        self.secondary.push(Label { file: file.clone(), span, text: text.into() });
+        self
+    }
+
+    /// Whether it refuses the rule set.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
 /// A file's text with the name shown to people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct SourceFile {
@@ -48,4 +111,35 @@ pub struct SourceFile {
     pub name: Text,
     /// The text.
     pub text: Text,
+}
+
+impl SourceFile {
+    /// From its parts.
+    pub fn new(name: impl Into<Text>, text: impl Into<Text>) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+
+    /// Line of a byte, from 1.
+    #[must_use]
+    pub fn line(&self, at: usize) -> u32 {
+        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
+        1 + before.iter().filter(|byte| **byte == b'\n').count() as u32
+    }
+
+    /// Line and column of a byte, both from 1; the column counts characters.
+    #[must_use]
+    pub fn position(&self, at: usize) -> (u32, u32) {
+        let at = floor(&self.text, at);
+        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        (self.line(at), 1 + self.text[start..at].chars().count() as u32)
+    }
+}
+
+/// The nearest boundary of a character at or before `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }

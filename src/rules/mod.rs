@@ -1,7 +1,50 @@
 //! Text becomes a rule set: YAML with positions, compiled and checked, every error at once.
+//!
+//! [`Sources`] are read from folders, [`RuleSet::compile`] makes the engine's rules of them, and a
+//! [`Bundle`] is what a run is pinned to. [`yaml`] and [`decode`] read the configuration as well, so
+//! that its mistakes look the same.
 
+mod assemble;
+mod bundle;
+mod calendar;
+mod calls;
+mod compile;
+pub mod decode;
 mod diagnostic;
+mod directory;
+mod documents;
+mod escalation;
+mod expressions;
+mod filters;
+mod flow;
+pub mod keys;
+mod load;
 mod program;
+mod render;
+mod ruleset;
+mod step_mail;
+mod step_state;
+mod step_wait;
+mod step_web;
+pub mod suggest;
+mod template_views;
+mod templates;
+mod workflow;
+pub mod yaml;
+mod yaml_build;
+mod yaml_faults;
 
+pub use bundle::{Bundle, BundleSource, DocumentSource, PinnedPlugin};
+pub use calendar::{
+    Calendar, CalendarError, CalendarSpec, ClosedDay, HORIZON_DAYS, Hours, LONGEST_CLOSED_DAYS,
+    OpenRule, PieceError, Place, Weekdays, zone,
+};
 pub use diagnostic::{Diagnostic, Label, Severity, SourceFile};
 pub use program::*;
+pub use render::{Files, Look, render, to_json};
+pub use ruleset::{Context, RuleSet, Sources};
+pub use template_views::TemplateFile;
+pub use templates::{
+    ESCALATION_TEMPLATE, RENDERED_BYTES, Rendered, TEMPLATE_BYTES, TEMPLATE_VARIABLES,
+    TemplateError, TemplateFault, TemplateSource, Templates,
+};

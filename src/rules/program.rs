@@ -17,6 +17,8 @@ pub struct Workflow {
     pub name: Name,
     /// What it is for, in the words of its author.
     pub description: Option<Text>,
+    /// Who answers for it.
+    pub owner: Option<Text>,
     /// Starts nothing new when false.
     pub enabled: bool,
     /// What starts it; the first that matches wins.
@@ -193,6 +195,31 @@ pub enum Action {
     },
     /// Of a ladder: all levels are done; waits for a resolution.
     Summit,
+}
+
+impl Action {
+    /// The step's main key, as people wrote it.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Webhook(_) => "webhook",
+            Self::Escalate(_) => "escalate",
+            Self::Call { .. } => "call",
+            Self::Record(_) => "record",
+            Self::Delay(_) => "delay",
+            Self::WaitFor { .. } => "wait_for",
+            Self::Branch(_) => "branch",
+            Self::Emit { .. } => "emit",
+            Self::Vars(_) => "vars",
+            Self::Rhai(_) => "rhai",
+            Self::Log(_) => "log",
+            Self::Stop(_) => "stop",
+            Self::Fail(_) => "fail",
+            Self::Level { .. } => "level",
+            Self::Summit => "summit",
+        }
+    }
 }
 
 /// One arm of a [`Action::Branch`].

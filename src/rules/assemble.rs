@@ -1,0 +1,420 @@
+//! From files to the parts of a rule set: parse, declare, compile, pin.
+//!
+//! Every step goes on after mistakes, so that all of them are found at once; only what would follow
+//! from a mistake that is reported already is left out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::model::{Name, Text, is_name};
+use crate::script::Sandbox;
+
+use super::bundle::{
+    Bundle, BundleSource, Compiled, DocumentSource, PinnedPlugin, Unit, compile, sandbox,
+};
+use super::calendar::Calendar;
+use super::calls;
+use super::compile::{Cx, Local, Used};
+use super::decode::Sink;
+use super::diagnostic::{Diagnostic, SourceFile};
+use super::directory::{Declared, Directory, Sort};
+use super::documents;
+use super::expressions;
+use super::keys;
+use super::program::{Purpose, RecordKind};
+use super::ruleset::{Context, Sources};
+use super::suggest;
+use super::template_views::TemplateViews;
+use super::templates::{TemplateSource, Templates};
+use super::yaml::{self, Document, Kind};
+
+/// The compiled parts.
+pub(super) struct Loaded {
+    pub sandbox: Sandbox,
+    pub workflows: BTreeMap<Name, Arc<Bundle>>,
+    pub policies: BTreeMap<Name, Arc<Bundle>>,
+    pub calendars: BTreeMap<Name, Calendar>,
+    pub purposes: BTreeMap<Name, Purpose>,
+    pub records: BTreeMap<Name, RecordKind>,
+}
+
+/// A document whose kind is known.
+struct Found<'s> {
+    file: &'s SourceFile,
+    document: Document,
+    sort: Sort,
+}
+
+/// A workflow or policy that compiled.
+pub(super) struct Built {
+    /// Where its name stands.
+    pub name: Range<usize>,
+    pub source: DocumentSource,
+    pub workflow: Arc<super::program::Workflow>,
+    pub used: Used,
+}
+
+/// Compiles all files. The parts are there if nothing is wrong; mistakes are in the order of files.
+pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>, Vec<Diagnostic>) {
+    let mut out = Vec::new();
+    let mut incomplete = false;
+    let mut found = Vec::new();
+    for file in &sources.rules {
+        let parsed = yaml::parse(file, &mut out);
+        incomplete |= parsed.incomplete;
+        for document in parsed.documents {
+            match kind_of(file, &document, &mut out) {
+                Some(sort) => found.push(Found { file, document, sort }),
+                None => incomplete = true,
+            }
+        }
+    }
+    let views = TemplateViews::compile(&sources.templates, &sources.rules, &mut out);
+    let plugins = plugins(&sources.plugins, &mut out);
+    let mut directory = Directory::new(&context.endpoints, views);
+    directory.incomplete = incomplete;
+    let loaded = sandbox_of(&plugins, &mut directory, &mut out).and_then(|sandbox| {
+        declare(&found, &mut directory, &mut out);
+        let parts = Parts::compile(&found, &sandbox, &directory, &mut out);
+        calls::check(&parts.built, &mut out);
+        if !out.iter().any(Diagnostic::is_error) {
+            calls::never_started(&parts.built, &mut out);
+        }
+        parts.pin(sandbox, &plugins, &directory, &mut out)
+    });
+    sort(sources, &mut out);
+    (loaded, out)
+}
+
+/// The kind of a document; a document without one, or of a kind not built yet, is reported.
+fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) -> Option<Sort> {
+    let mut sink = Sink::new(file, out);
+    let kinds = || keys::DOCUMENTS.iter().map(|table| table.kind);
+    let Kind::Map(entries) = &document.root.kind else {
+        if !document.root.is_broken() {
+            let message = format!("a document is an object, not {}", document.root.type_name());
+            let all: Vec<_> = kinds().collect();
+            sink.error("wrong-type", document.root.head(), message)
+                .help(format!("begin it with one of {}", suggest::list(&all)));
+        }
+        return None;
+    };
+    let found: Vec<_> =
+        entries.iter().filter_map(|entry| Some((entry, keys::document(&entry.key)?))).collect();
+    match found[..] {
+        [(entry, table)] => {
+            if table.table.is_none() {
+                sink.later(entry.key_span.clone(), &entry.key);
+            }
+            Sort::of(table.kind)
+        }
+        [] => {
+            let near = entries
+                .iter()
+                .find_map(|entry| Some((entry, suggest::nearest(&entry.key, kinds())?)));
+            match near {
+                Some((entry, near)) => sink
+                    .error(
+                        "unknown-kind",
+                        entry.key_span.clone(),
+                        format!("there are no documents of kind `{}`", entry.key),
+                    )
+                    .help(format!("did you mean `{near}`?")),
+                None => {
+                    let built: Vec<_> = keys::DOCUMENTS
+                        .iter()
+                        .filter(|table| table.table.is_some())
+                        .map(|table| table.kind)
+                        .collect();
+                    sink.error(
+                        "unknown-kind",
+                        document.root.head(),
+                        "this document does not say what it is",
+                    )
+                    .help(format!(
+                        "give it one of the keys {}, with its name",
+                        suggest::list(&built)
+                    ))
+                }
+            };
+            None
+        }
+        [(first, _), (second, _), ..] => {
+            let message =
+                format!("one document cannot be both `{}` and `{}`", first.key, second.key);
+            sink.error("two-kinds", second.key_span.clone(), message)
+                .also(&file.name, first.key_span.clone(), "the first kind")
+                .help("a document has exactly one kind key: put `---` between two documents");
+            None
+        }
+    }
+}
+
+/// Plugins by name; one name twice is reported.
+fn plugins(files: &[SourceFile], out: &mut Vec<Diagnostic>) -> Vec<PinnedPlugin> {
+    let mut plugins: BTreeMap<Text, PinnedPlugin> = BTreeMap::new();
+    for file in files {
+        let name = file.name.rsplit('/').next().unwrap_or(&file.name);
+        let name = Text::from(name.strip_suffix(".rhai").unwrap_or(name));
+        if let Some(first) = plugins.get(&name) {
+            let message = format!("there are two plugins `{name}`");
+            let mut error = Diagnostic::error("duplicate-name", &file.name, 0..0, message);
+            error.also(&first.file, 0..0, "the other one").help("rename one of the files");
+            out.push(error);
+            continue;
+        }
+        let plugin =
+            PinnedPlugin { name: name.clone(), file: file.name.clone(), text: file.text.clone() };
+        plugins.insert(name, plugin);
+    }
+    plugins.into_values().collect()
+}
+
+/// The sandbox of all plugins; after a mistake, that of the others, so that the rest is checked.
+fn sandbox_of(
+    plugins: &[PinnedPlugin],
+    directory: &mut Directory,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Sandbox> {
+    let before = out.len();
+    if let Some(sandbox) = sandbox(plugins.iter(), out) {
+        return Some(sandbox);
+    }
+    let broken: BTreeSet<Text> =
+        out[before..].iter().map(|mistake| mistake.primary.file.clone()).collect();
+    let (bad, good): (Vec<_>, Vec<_>) =
+        plugins.iter().partition(|plugin| broken.contains(&plugin.file));
+    for plugin in bad {
+        directory.lost.extend(expressions::defined(&plugin.text).into_iter().map(Text::from));
+    }
+    sandbox(good.into_iter(), &mut Vec::new()).or_else(|| sandbox([].iter(), &mut Vec::new()))
+}
+
+/// Declares every name; a name twice is reported.
+fn declare(found: &[Found<'_>], directory: &mut Directory, out: &mut Vec<Diagnostic>) {
+    for Found { file, document, sort } in found {
+        let Some(node) = document.root.get(sort.kind()) else { continue };
+        let Some(name) = node.scalar().map(|scalar| scalar.text.as_str()).filter(|n| is_name(n))
+        else {
+            continue;
+        };
+        if *sort == Sort::Record {
+            directory.declare_indexes(name, documents::declared_indexes(&document.root));
+        }
+        let at = Declared { file: file.name.clone(), span: node.head() };
+        if let Some(first) = directory.declare(*sort, name, at) {
+            let message = format!("there are two {} `{name}`", sort.plural());
+            let mut error = Diagnostic::error("duplicate-name", &file.name, node.head(), message);
+            error.said("again here").also(&first.file, first.span.clone(), "first here");
+            out.push(error);
+        }
+    }
+}
+
+/// Everything compiled, not yet pinned.
+#[derive(Default)]
+struct Parts {
+    built: Vec<Built>,
+    calendars: BTreeMap<Name, Calendar>,
+    purposes: BTreeMap<Name, Purpose>,
+    records: BTreeMap<Name, RecordKind>,
+}
+
+impl Parts {
+    fn compile(
+        found: &[Found<'_>],
+        sandbox: &Sandbox,
+        directory: &Directory,
+        out: &mut Vec<Diagnostic>,
+    ) -> Self {
+        let mut parts = Self::default();
+        for Found { file, document, sort } in found {
+            let root = &document.root;
+            if matches!(sort, Sort::Workflow | Sort::Policy) {
+                let policy = *sort == Sort::Policy;
+                let unit = Unit { file, root, policy };
+                if let Some(Compiled { workflow, used }) =
+                    compile(unit, 1, sandbox, Some(directory), out)
+                {
+                    let source = DocumentSource {
+                        name: workflow.name.clone(),
+                        policy,
+                        text: file.text[document.span.clone()].into(),
+                        file: file.name.clone(),
+                        line: file.line(document.span.start),
+                    };
+                    let name = root.get(sort.kind()).map_or(0..0, yaml::Node::head);
+                    parts.built.push(Built { name, source, workflow: Arc::new(workflow), used });
+                }
+                continue;
+            }
+            let name = root.get(sort.kind()).and_then(|node| node.scalar());
+            let name = name.map(|scalar| Name::from(scalar.text.as_str())).unwrap_or_default();
+            let mut cx = Cx {
+                sink: Sink::new(file, out),
+                first_line: 1,
+                sandbox,
+                directory: Some(directory),
+                used: Used::default(),
+                local: Local::default(),
+            };
+            match sort {
+                Sort::Calendar => {
+                    if let Some(calendar) = documents::calendar(&mut cx, root) {
+                        parts.calendars.insert(name, calendar);
+                    }
+                }
+                Sort::Purpose => {
+                    if let Some(purpose) = documents::purpose(&mut cx, root) {
+                        parts.purposes.insert(name, purpose);
+                    }
+                }
+                Sort::Record => {
+                    if let Some(kind) = documents::record(&mut cx, root) {
+                        parts.records.insert(name, kind);
+                    }
+                }
+                Sort::Workflow | Sort::Policy | Sort::Endpoint => {}
+            }
+        }
+        parts
+    }
+
+    /// Makes the bundles, unless something is wrong.
+    fn pin(
+        self,
+        sandbox: Sandbox,
+        plugins: &[PinnedPlugin],
+        directory: &Directory,
+        out: &mut Vec<Diagnostic>,
+    ) -> Option<Loaded> {
+        if out.iter().any(Diagnostic::is_error) {
+            return None;
+        }
+        let library = Library::new(plugins);
+        let workflows: HashMap<&Name, &Built> = self
+            .built
+            .iter()
+            .filter(|built| !built.source.policy)
+            .map(|built| (&built.source.name, built))
+            .collect();
+        let mut bundles = (BTreeMap::new(), BTreeMap::new());
+        for built in &self.built {
+            let family = calls::family(built, &workflows);
+            let mut words = BTreeSet::new();
+            let mut templates: BTreeMap<Text, &TemplateSource> = BTreeMap::new();
+            for member in &family {
+                words.extend(member.used.words.iter().map(|word| &**word));
+                pin_templates(built, member, directory, &mut templates, out);
+            }
+            let callees: BTreeMap<Name, &Built> =
+                family.iter().skip(1).map(|callee| (callee.source.name.clone(), *callee)).collect();
+            let source = BundleSource {
+                main: built.source.clone(),
+                callees: callees.values().map(|callee| callee.source.clone()).collect(),
+                plugins: library.used(&words),
+                templates: templates.into_values().cloned().collect(),
+            };
+            // The view of the folder compiled, and this is a part of it.
+            let Ok(templates) = Templates::compile(&source.templates) else { continue };
+            let callees =
+                callees.into_iter().map(|(name, callee)| (name, callee.workflow.clone())).collect();
+            let bundle = Bundle::assemble(built.workflow.clone(), callees, templates, source);
+            let shelf = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
+            shelf.insert(bundle.name.clone(), Arc::new(bundle));
+        }
+        Some(Loaded {
+            sandbox,
+            workflows: bundles.0,
+            policies: bundles.1,
+            calendars: self.calendars,
+            purposes: self.purposes,
+            records: self.records,
+        })
+    }
+}
+
+/// Adds the template files that `member` uses to those of the bundle of `main`.
+fn pin_templates<'d>(
+    main: &Built,
+    member: &Built,
+    directory: &'d Directory,
+    templates: &mut BTreeMap<Text, &'d TemplateSource>,
+    out: &mut Vec<Diagnostic>,
+) {
+    let Some(view) = directory.templates.of(&member.source.file) else { return };
+    for source in view.sources(member.used.templates.keys()) {
+        let other = templates.insert(source.name.clone(), source);
+        let Some(other) = other.filter(|other| other.text != source.text) else { continue };
+        let (first, second) = (&main.source.name, &member.source.name);
+        let message = format!(
+            "`{first}` and `{second}`, which it calls, use different templates of the name `{}`",
+            source.name
+        );
+        let mut error = Diagnostic::error("template", &source.file, 0..0, message);
+        error
+            .also(&other.file, 0..0, "the other one")
+            .help("a run keeps one template of a name: rename one of the files");
+        out.push(error);
+    }
+}
+
+/// Which functions are whose.
+struct Library<'p> {
+    plugins: &'p [PinnedPlugin],
+    /// By function: the plugins that define it.
+    owners: HashMap<&'p str, Vec<usize>>,
+    /// By plugin: the plugins whose functions it may call.
+    needs: Vec<BTreeSet<usize>>,
+}
+
+impl<'p> Library<'p> {
+    fn new(plugins: &'p [PinnedPlugin]) -> Self {
+        let mut owners: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, plugin) in plugins.iter().enumerate() {
+            for function in expressions::defined(&plugin.text) {
+                owners.entry(function).or_default().push(at);
+            }
+        }
+        let needs = plugins
+            .iter()
+            .map(|plugin| {
+                expressions::callable(&plugin.text)
+                    .filter_map(|word| owners.get(word))
+                    .flatten()
+                    .copied()
+                    .collect()
+            })
+            .collect();
+        Self { plugins, owners, needs }
+    }
+
+    /// The plugins whose functions may be among `words`, with those they need in turn.
+    fn used(&self, words: &BTreeSet<&str>) -> Vec<PinnedPlugin> {
+        let mut open: Vec<usize> =
+            words.iter().filter_map(|word| self.owners.get(word)).flatten().copied().collect();
+        let mut taken = BTreeSet::new();
+        while let Some(at) = open.pop() {
+            if taken.insert(at) {
+                open.extend(&self.needs[at]);
+            }
+        }
+        taken.into_iter().map(|at| self.plugins[at].clone()).collect()
+    }
+}
+
+/// In the order of the files and their text; the same twice (a template in two views) once.
+fn sort(sources: &Sources, out: &mut Vec<Diagnostic>) {
+    let order: HashMap<&str, usize> =
+        sources.files().enumerate().map(|(at, file)| (&*file.name, at)).collect();
+    let place = |found: &Diagnostic| -> (usize, Range<usize>) {
+        let file = order.get(&*found.primary.file).copied().unwrap_or(usize::MAX);
+        (file, found.primary.span.clone())
+    };
+    out.sort_by(|a, b| {
+        let ((file_a, span_a), (file_b, span_b)) = (place(a), place(b));
+        (file_a, span_a.start, span_a.end).cmp(&(file_b, span_b.start, span_b.end))
+    });
+    out.dedup();
+}

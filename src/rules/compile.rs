@@ -1,0 +1,526 @@
+//! [`Cx`]: what compiling one document needs at hand, and the pieces every document is made of:
+//! conditions, shapes, durations and names of other documents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::model::{Duration, DurationError, Instant, Map, Name, Span, Text, Value};
+use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
+
+use super::decode::Sink;
+use super::directory::{Directory, Sort};
+use super::expressions::{self, Mention};
+use super::suggest;
+use super::yaml::{Kind, Node};
+
+/// Compiles one document of one file.
+pub(super) struct Cx<'a> {
+    /// Where mistakes go.
+    pub sink: Sink<'a>,
+    /// The line of the rule file on which the text of `sink.file` begins, from 1.
+    pub first_line: u32,
+    /// Compiles expressions.
+    pub sandbox: &'a Sandbox,
+    /// Everything that is declared; `None` for a stored bundle, whose live names are not resolved.
+    pub directory: Option<&'a Directory>,
+    /// What the document uses of others.
+    pub used: Used,
+    /// What the document declares for its own expressions.
+    pub local: Local,
+}
+
+/// What a document uses of others.
+#[derive(Debug, Default)]
+pub(super) struct Used {
+    /// Workflows it calls, and where first.
+    pub calls: BTreeMap<Name, Range<usize>>,
+    /// Templates, and where first.
+    pub templates: BTreeMap<Name, Range<usize>>,
+    /// Names and texts in its expressions: whatever may be a function of a plugin.
+    pub words: BTreeSet<Text>,
+}
+
+/// What `steps.<id>` and `vars.<name>` may say.
+#[derive(Debug, Default)]
+pub(super) struct Local {
+    /// Ids of steps, wherever they stand.
+    pub ids: BTreeSet<Text>,
+    /// Variables, of the workflow and of every `vars:` step.
+    pub vars: BTreeSet<Text>,
+}
+
+/// Where an expression stands, which decides what it may use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    names: &'static [&'static str],
+    error: bool,
+    old: bool,
+    secret: bool,
+}
+
+impl Place {
+    /// A trigger's `where` and `subject`, a workflow's `key`.
+    pub(super) const TRIGGER: Self = Self::of(&["event"]);
+    /// A workflow's `if` and `vars`.
+    pub(super) const START: Self = Self::of(&["event", "vars"]);
+    /// Steps, and filters in a running workflow.
+    pub(super) const STEP: Self = Self::of(&["event", "trigger", "vars", "steps", "args"]);
+    /// A purpose's `allow`.
+    pub(super) const PURPOSE: Self = Self::of(&["recipient"]);
+
+    const fn of(names: &'static [&'static str]) -> Self {
+        Self { names, error: false, old: false, secret: false }
+    }
+
+    /// In an `on_error` block.
+    pub(super) const fn with_error(self) -> Self {
+        Self { error: true, ..self }
+    }
+
+    /// In the `set` of a record.
+    pub(super) const fn with_old(self) -> Self {
+        Self { old: true, ..self }
+    }
+
+    /// In the headers and the query of a webhook.
+    pub(super) const fn with_secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    fn names(self) -> Names {
+        let mut names = Names::of(self.names);
+        if self.error {
+            names = names.and("error");
+        }
+        if self.old {
+            names = names.and("old");
+        }
+        names
+    }
+}
+
+/// A duration's unit that only long settings may use.
+const YEARS_IN: &str = "years are for `lifetime` only: write days, such as `365d`";
+
+impl Cx<'_> {
+    /// The line of the rule file a byte stands on.
+    pub(super) fn line(&self, at: usize) -> u32 {
+        self.first_line - 1 + self.sink.file.line(at)
+    }
+
+    /// Reports a mistake of an expression that begins at byte `from` of a scalar's text.
+    fn script_error(&mut self, node: &Node, from: usize, error: ScriptError) {
+        let start = from + error.offset;
+        let span = node.place(&self.sink.file.text, start..start + error.len.max(1));
+        let word = node.scalar().and_then(|scalar| scalar.text.get(start..start + error.len));
+        let elsewhere = word.and_then(elsewhere);
+        if let (Some(word), Some(directory)) = (word, self.directory)
+            && directory.lost.contains(word)
+        {
+            return;
+        }
+        self.sink
+            .error("expression", span, error.message)
+            .maybe_help(error.help)
+            .maybe_help(elsewhere.map(str::to_owned));
+    }
+
+    /// A condition: an expression that decides.
+    pub(super) fn condition(
+        &mut self,
+        node: &Node,
+        what: &str,
+        place: Place,
+        lenient: bool,
+    ) -> Option<Condition> {
+        let source = self.sink.raw(node, what)?;
+        let trimmed = source.trim();
+        if let Some(inner) = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+            let message = format!("`{what}` is an expression already: it takes no `${{…}}`");
+            self.sink
+                .error("expression", node.head(), message)
+                .help(format!("write `{}`", inner.trim()));
+            return None;
+        }
+        self.check_mentions(node, source, 0, place);
+        match Condition::compile(self.sandbox, source, &place.names(), lenient) {
+            Ok(condition) => Some(condition),
+            Err(error) => {
+                self.script_error(node, 0, error);
+                None
+            }
+        }
+    }
+
+    /// A bare expression.
+    pub(super) fn expression(&mut self, node: &Node, what: &str, place: Place) -> Option<Expr> {
+        let source = self.sink.raw(node, what)?;
+        self.check_mentions(node, source, 0, place);
+        match self.sandbox.expr(source, &place.names()) {
+            Ok(expr) => Some(expr),
+            Err(error) => {
+                self.script_error(node, 0, error);
+                None
+            }
+        }
+    }
+
+    /// Any YAML with `${…}` in it.
+    pub(super) fn shape(&mut self, node: &Node, place: Place) -> Option<Shape> {
+        match &node.kind {
+            Kind::Broken => None,
+            Kind::Scalar(scalar) => match scalar.value() {
+                Value::Text(_) => self.scalar_shape(node, &scalar.text, place),
+                other => Some(Shape::Literal(other)),
+            },
+            Kind::List(items) => {
+                let shapes: Vec<_> = items.iter().map(|item| self.shape(item, place)).collect();
+                let shapes: Option<Vec<_>> = shapes.into_iter().collect();
+                shapes.map(Shape::List).map(fold_literal)
+            }
+            Kind::Map(entries) => {
+                let mut shapes = Vec::with_capacity(entries.len());
+                let mut complete = true;
+                for entry in entries {
+                    if entry.key.contains("${") {
+                        self.sink
+                            .error(
+                                "not-literal",
+                                entry.key_span.clone(),
+                                "a key cannot be computed",
+                            )
+                            .help("keys are literal; use a `rhai` step to build an object");
+                        complete = false;
+                    }
+                    match self.shape(&entry.value, place) {
+                        Some(shape) => shapes.push((Text::from(entry.key.as_str()), shape)),
+                        None => complete = false,
+                    }
+                }
+                complete.then(|| fold_literal(Shape::Map(shapes)))
+            }
+        }
+    }
+
+    /// A scalar that must be text (or a `${…}` that gives it), not empty.
+    pub(super) fn text_shape(&mut self, node: &Node, what: &str, place: Place) -> Option<Shape> {
+        let text = self.sink.raw(node, what)?;
+        if text.trim().is_empty() {
+            self.sink.error("empty-value", node.head(), format!("`{what}` is empty"));
+            return None;
+        }
+        self.scalar_shape(node, text, place)
+    }
+
+    /// The shape of a text that is the text of the scalar `node`.
+    fn scalar_shape(&mut self, node: &Node, text: &str, place: Place) -> Option<Shape> {
+        match Shape::text(self.sandbox, text, &place.names()) {
+            Ok(shape) => {
+                let mut from = 0;
+                for expr in shape.exprs() {
+                    let source = expr.source();
+                    if let Some(found) = text[from..].find(source) {
+                        self.check_mentions(node, source, from + found, place);
+                        from += found + source.len();
+                    }
+                }
+                Some(shape)
+            }
+            Err(error) => {
+                self.script_error(node, 0, error);
+                None
+            }
+        }
+    }
+
+    /// The recipient `person:ID` for an id that is the text of a scalar.
+    pub(super) fn person_shape(&mut self, node: &Node) -> Option<Shape> {
+        const PREFIX: &str = "person:";
+        let id = self.sink.raw(node, "notify")?.trim();
+        if id.is_empty() {
+            self.sink.error("recipient", node.head(), "a person's id is empty");
+            return None;
+        }
+        // Compiled once as it stands, so that a mistake is reported where it is.
+        self.scalar_shape(node, id, Place::STEP)?;
+        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &Place::STEP.names()).ok()
+    }
+
+    /// Named values: headers, `vars`.
+    pub(super) fn named(
+        &mut self,
+        node: &Node,
+        what: &str,
+        place: Place,
+    ) -> Option<Vec<(Text, Shape)>> {
+        let entries = self.sink.map(node, what)?;
+        let mut shapes = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let shape = self.shape(&entry.value, place);
+            shapes.push(shape.map(|shape| (Text::from(entry.key.as_str()), shape)));
+        }
+        shapes.into_iter().collect()
+    }
+
+    /// Checks what an expression at byte `from` of a scalar's text says about steps, variables,
+    /// secrets and indexes.
+    fn check_mentions(&mut self, node: &Node, source: &str, from: usize, place: Place) {
+        self.used.words.extend(expressions::callable(source).map(Text::from));
+        for (mention, span) in expressions::mentions(source) {
+            let span = node.place(&self.sink.file.text, from + span.start..from + span.end);
+            match mention {
+                Mention::Step(id) if place.names.contains(&"steps") => {
+                    if !self.local.ids.contains(id) {
+                        let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
+                        self.sink
+                            .error("unknown-step", span, format!("no step has the id `{id}`"))
+                            .help(hint);
+                    }
+                }
+                Mention::Var(name) if place.names.contains(&"vars") => {
+                    if !self.local.vars.contains(name) {
+                        let hint = hint_or(name, &self.local.vars, "there are no variables here");
+                        self.sink
+                            .error(
+                                "unknown-variable",
+                                span,
+                                format!("there is no variable `vars.{name}` here"),
+                            )
+                            .help(hint);
+                    }
+                }
+                Mention::Secret if !place.secret => {
+                    self.sink.error("secret", span, "a secret cannot be used here")
+                        .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step only, so that it never reaches a log, a mail or the store");
+                }
+                Mention::Index(kind, index) => self.check_index(kind, index, span),
+                _ => {}
+            }
+        }
+    }
+
+    fn check_index(&mut self, kind: &str, index: &str, span: Range<usize>) {
+        let Some(directory) = self.directory else { return };
+        let known = directory.indexes(kind);
+        if known.is_some_and(|known| known.iter().any(|name| **name == *index)) {
+            return;
+        }
+        if known.is_none() && directory.incomplete {
+            return;
+        }
+        let near = suggest::nearest(index, known.into_iter().flatten().map(|name| &**name));
+        let help = match (near, known) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, Some(_)) => format!("add it to `index` of the document `record: {kind}`"),
+            (None, None) => {
+                format!("declare it in a document: `record: {kind}` with `index: [{index}]`")
+            }
+        };
+        let message = format!("records of kind `{kind}` have no index `{index}`");
+        self.sink.error("unknown-index", span, message).help(help);
+    }
+
+    /// A literal duration. `hours` is the calendar it would count on.
+    pub(super) fn duration(
+        &mut self,
+        node: &Node,
+        what: &str,
+        hours: Option<&Name>,
+    ) -> Option<Duration> {
+        let text = self.sink.raw(node, what)?;
+        let found = self.duration_text(node, what, text)?;
+        self.needs_hours(node, found, hours)
+    }
+
+    fn duration_text(&mut self, node: &Node, what: &str, text: &str) -> Option<Duration> {
+        if text.contains("${") {
+            self.sink
+                .error("not-literal", node.head(), format!("`{what}` must be a literal duration"))
+                .help("write it out, such as `5m`; only `delay`, and the `timeout` of `wait_for`, may be computed");
+            return None;
+        }
+        match text.parse::<Duration>() {
+            Ok(_) if what != "lifetime" && text.ends_with('y') => {
+                self.sink
+                    .error("duration", node.head(), format!("`{text}` is too coarse here"))
+                    .help(YEARS_IN);
+                None
+            }
+            Ok(duration) => Some(duration),
+            Err(error) => {
+                self.duration_error(node, &error);
+                None
+            }
+        }
+    }
+
+    fn duration_error(&mut self, node: &Node, error: &DurationError) {
+        let text = error.to_string();
+        // "what: what to do about it"
+        match text.split_once(": ") {
+            Some((message, help)) => self.sink.error("duration", node.head(), message).help(help),
+            None => self.sink.error("duration", node.head(), text),
+        };
+    }
+
+    fn needs_hours(
+        &mut self,
+        node: &Node,
+        duration: Duration,
+        hours: Option<&Name>,
+    ) -> Option<Duration> {
+        if duration.needs_calendar() && hours.is_none() {
+            let message =
+                format!("`{duration}` counts open time, but no calendar says when that is");
+            self.sink
+                .error("needs-hours", node.head(), message)
+                .help("add `hours: CALENDAR` to the step or to the whole document");
+            return None;
+        }
+        Some(duration)
+    }
+
+    /// A literal duration that elapses through nights.
+    pub(super) fn elapsed(&mut self, node: &Node, what: &str) -> Option<Span> {
+        let text = self.sink.raw(node, what)?;
+        let duration = self.duration_text(node, what, text)?;
+        if duration.elapsed().is_none() {
+            let message = format!("`{what}` cannot count open time");
+            self.sink.error("duration", node.head(), message).help("use s, m, h or d");
+        }
+        duration.elapsed()
+    }
+
+    /// A duration or an instant, literal or computed.
+    pub(super) fn deadline(
+        &mut self,
+        node: &Node,
+        what: &str,
+        hours: Option<&Name>,
+        place: Place,
+    ) -> Option<Shape> {
+        let text = self.sink.raw(node, what)?;
+        if text.contains("${") {
+            return self.scalar_shape(node, text, place);
+        }
+        if let Ok(instant) = text.parse::<Instant>() {
+            return Some(Shape::Literal(Value::Instant(instant)));
+        }
+        if text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') {
+            let message = format!("`{text}` is not an instant");
+            self.sink
+                .error("duration", node.head(), message)
+                .help("write date, time and offset: `2026-03-02T10:00:00+01:00`");
+            return None;
+        }
+        let duration = self.duration_text(node, what, text)?;
+        self.needs_hours(node, duration, hours)?;
+        Some(Shape::Literal(Value::text(text)))
+    }
+
+    /// The name of another document, which must exist.
+    pub(super) fn reference(&mut self, node: &Node, what: &str, sort: Sort) -> Option<Name> {
+        let name = self.sink.name(node, what)?;
+        if let Some(directory) = self.directory
+            && !directory.knows(sort, name)
+            && !directory.incomplete
+        {
+            let message = format!("there is no {} `{name}`", sort.word());
+            let help = suggest::hint(name, directory.names(sort))
+                .unwrap_or_else(|| sort.how_to_declare(name));
+            self.sink.error(sort.code(), node.head(), message).help(help);
+            return None;
+        }
+        Some(name.into())
+    }
+
+    /// `hours:` the name of a calendar. An unknown one, which is reported, still counts as one, so
+    /// that durations are not reported for lack of it.
+    pub(super) fn hours(&mut self, node: &Node) -> Option<Name> {
+        let written = node.scalar().map(|scalar| Name::from(scalar.text.as_str()));
+        self.reference(node, "hours", Sort::Calendar).or(written)
+    }
+
+    /// `retry` or `hold`: whether an attempt whose fate is not known is held for a person.
+    pub(super) fn on_uncertain(&mut self, node: &Node) -> Option<bool> {
+        let word = self.sink.raw(node, "on_uncertain")?;
+        self.choice(node, "on_uncertain", word, &[("retry", false), ("hold", true)])
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        node: &Node,
+        what: &str,
+        word: &str,
+        choices: &[(&'static str, T)],
+    ) -> Option<T> {
+        let found = choices.iter().find(|(name, _)| *name == word).map(|(_, value)| *value);
+        if found.is_none() {
+            let hint = suggest::hint(word, choices.iter().map(|(name, _)| *name));
+            self.sink
+                .error("unknown-word", node.head(), format!("`{what}` cannot be `{word}`"))
+                .maybe_help(hint);
+        }
+        found
+    }
+
+    /// A plain value without `${…}`, for data shipped with the rules.
+    pub(super) fn literal(&mut self, node: &Node) -> Option<Value> {
+        match &node.kind {
+            Kind::Broken => None,
+            Kind::Scalar(scalar) if scalar.text.contains("${") => {
+                self.sink.error(
+                    "not-literal",
+                    node.head(),
+                    "rows are literal: `${…}` is not filled in here",
+                );
+                None
+            }
+            Kind::Scalar(scalar) => Some(scalar.value()),
+            Kind::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| self.literal(item)).collect();
+                items.into_iter().collect::<Option<_>>().map(Value::List)
+            }
+            Kind::Map(entries) => {
+                let pairs: Vec<_> = entries
+                    .iter()
+                    .map(|entry| {
+                        Some((Text::from(entry.key.as_str()), self.literal(&entry.value)?))
+                    })
+                    .collect();
+                pairs.into_iter().collect::<Option<Map>>().map(Value::Map)
+            }
+        }
+    }
+}
+
+/// A list or object without holes as one literal, so that it is not built again at each evaluation.
+fn fold_literal(shape: Shape) -> Shape {
+    shape.literal().map_or(shape, Shape::Literal)
+}
+
+/// Where a name of the language may be used, for one that stands in the wrong place.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "error" => "`error` is there only in the steps of an `on_error`",
+        "old" => "`old` is there only in the `set` of a `record` step",
+        "recipient" => "`recipient` is there only in the `allow` of a purpose",
+        "steps" | "args" => {
+            "`steps` and `args` are there only in steps and in the filters of a running workflow"
+        }
+        "trigger" => {
+            "in a trigger the arriving event is `event`; `trigger` is for steps and later filters"
+        }
+        "vars" => "`vars` cannot be used here, only `event`",
+        "event" => "no event is at hand here",
+        "record" | "member" | "item" | "index" => {
+            "there is no such variable here; `record(\"kind/id\")` reads a record"
+        }
+        _ => return None,
+    })
+}
+
+fn hint_or(written: &str, known: &BTreeSet<Text>, otherwise: &str) -> String {
+    suggest::hint(written, known.iter().map(|name| &**name)).unwrap_or_else(|| otherwise.to_owned())
+}

@@ -1,0 +1,167 @@
+//! A look into the words of an expression, without running it: which names, functions and texts it
+//! uses and where. Compiling and the rules of the language are the script room's.
+
+use std::ops::Range;
+
+/// A word of an expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word<'s> {
+    /// A name or keyword.
+    Name(&'s str),
+    /// A text in double quotes, as written between them.
+    Text(&'s str),
+    /// Any other character that is not white space.
+    Sign(char),
+}
+
+/// The words of `source`, comments left out, with their bytes.
+pub(super) fn words(source: &str) -> Vec<(Word<'_>, Range<usize>)> {
+    let mut words = Vec::new();
+    let mut at = 0;
+    while let Some(c) = source[at..].chars().next() {
+        let rest = &source[at..];
+        let (word, len) = if rest.starts_with("//") {
+            (None, rest.find('\n').unwrap_or(rest.len()))
+        } else if rest.starts_with("/*") {
+            (None, rest.find("*/").map_or(rest.len(), |end| end + 2))
+        } else if c.is_alphabetic() || c == '_' {
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+            let name = &rest[..end.unwrap_or(rest.len())];
+            (Some(Word::Name(name)), name.len())
+        } else if c.is_ascii_digit() {
+            // A number is of no interest, but its `.` must not look like a property.
+            let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+            (None, end.unwrap_or(rest.len()))
+        } else if c == '"' || c == '`' {
+            let len = quoted(rest, c);
+            let inner = rest.get(1..len.saturating_sub(1)).unwrap_or("");
+            (Some(Word::Text(inner)), len)
+        } else if c.is_whitespace() {
+            (None, c.len_utf8())
+        } else {
+            (Some(Word::Sign(c)), c.len_utf8())
+        };
+        if let Some(word) = word {
+            words.push((word, at..at + len));
+        }
+        at += len.max(1);
+    }
+    words
+}
+
+/// Length of a quoted text that begins `rest`, quotes included.
+fn quoted(rest: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices().skip(1) {
+        if !escaped && c == quote {
+            return at + c.len_utf8();
+        }
+        escaped = !escaped && c == '\\';
+    }
+    rest.len()
+}
+
+/// What an expression says about the world around it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Mention<'s> {
+    /// `steps.<id>`
+    Step(&'s str),
+    /// `vars.<name>`
+    Var(&'s str),
+    /// `secret(`
+    Secret,
+    /// `records("kind", "index", …)`
+    Index(&'s str, &'s str),
+}
+
+/// Everything of interest that `source` mentions, with its bytes.
+pub(super) fn mentions(source: &str) -> Vec<(Mention<'_>, Range<usize>)> {
+    let words = words(source);
+    let sign = |at: usize, c: char| matches!(words.get(at), Some((Word::Sign(s), _)) if *s == c);
+    let mut found = Vec::new();
+    for (at, (word, span)) in words.iter().enumerate() {
+        let Word::Name(name) = word else { continue };
+        if at > 0 && sign(at - 1, '.') {
+            continue;
+        }
+        match *name {
+            "steps" | "vars" => {
+                let mut next = at + 1;
+                if sign(next, '?') {
+                    next += 1;
+                }
+                if !sign(next, '.') {
+                    continue;
+                }
+                if let Some((Word::Name(member), place)) = words.get(next + 1)
+                    && !sign(next + 2, '(')
+                {
+                    let mention =
+                        if *name == "steps" { Mention::Step(member) } else { Mention::Var(member) };
+                    found.push((mention, place.clone()));
+                }
+            }
+            "secret" if sign(at + 1, '(') => found.push((Mention::Secret, span.clone())),
+            "records" if sign(at + 1, '(') && sign(at + 3, ',') && sign(at + 5, ',') => {
+                if let (Some((Word::Text(kind), _)), Some((Word::Text(index), place))) =
+                    (words.get(at + 2), words.get(at + 4))
+                {
+                    found.push((Mention::Index(kind, index), place.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// Every name and text in `source`: what could call a function, directly or by its name.
+pub(super) fn callable(source: &str) -> impl Iterator<Item = &str> {
+    words(source).into_iter().filter_map(|(word, _)| match word {
+        Word::Name(name) | Word::Text(name) => Some(name),
+        Word::Sign(_) => None,
+    })
+}
+
+/// The functions that the source of a plugin defines.
+pub(super) fn defined(source: &str) -> Vec<&str> {
+    let words = words(source);
+    words
+        .windows(2)
+        .filter_map(|pair| match (pair[0].0, pair[1].0) {
+            (Word::Name("fn"), Word::Name(name)) => Some(name),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mentions_are_found_with_their_place() {
+        let source = r#"steps.owner.email + vars.x.steps.y + records("lead", "email", vars?.e)"#;
+        let found = mentions(source);
+        let said: Vec<_> = found.iter().map(|(m, span)| (m, &source[span.clone()])).collect();
+        assert_eq!(
+            said,
+            [
+                (&Mention::Step("owner"), "owner"),
+                (&Mention::Var("x"), "x"),
+                (&Mention::Index("lead", "email"), "\"email\""),
+                (&Mention::Var("e"), "e"),
+            ]
+        );
+        assert_eq!(mentions("vars.keys() + \"steps.x\" // steps.y"), []);
+        assert_eq!(mentions("secret(\"x\")").len(), 1);
+    }
+
+    #[test]
+    fn functions_of_a_plugin_are_found() {
+        assert_eq!(
+            defined("/// fn no\nfn score(x) { x }\nprivate fn help() { 1 }"),
+            ["score", "help"]
+        );
+    }
+}

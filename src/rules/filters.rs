@@ -1,0 +1,153 @@
+//! Filters: which events a trigger, a wait, an exit or a resolution takes.
+
+use crate::model::{Pattern, Text};
+use crate::script::Shape;
+
+use super::compile::{Cx, Place};
+use super::decode::Fields;
+use super::keys;
+use super::program::{Filter, FilterSubject, Trigger};
+use super::suggest;
+use super::yaml::{Kind, Node};
+
+/// Event types a filter may list: each is an entry in an index for every waiting run.
+const TYPES: usize = 100;
+
+/// One trigger of a workflow.
+pub(super) fn trigger(cx: &mut Cx<'_>, node: &Node) -> Option<Trigger> {
+    let fields = filter_fields(cx, node, &keys::TRIGGER, "triggers")?;
+    let filter = filter(cx, fields, Place::TRIGGER);
+    let own = match fields.get("own") {
+        Some(node) => cx.sink.boolean(node, "own")?,
+        None => false,
+    };
+    Some(Trigger { filter: filter?, own })
+}
+
+/// A filter in a running workflow, as a map; `what` is the key it stands under.
+pub(super) fn running(cx: &mut Cx<'_>, node: &Node, what: &str, place: Place) -> Option<Filter> {
+    let fields = filter_fields(cx, node, &keys::FILTER, what)?;
+    filter(cx, fields, place)
+}
+
+/// Checks the keys of a filter; kinds that come later are refused by their main key alone.
+fn filter_fields<'n>(
+    cx: &mut Cx<'_>,
+    node: &'n Node,
+    table: &super::decode::Table,
+    what: &str,
+) -> Option<Fields<'n>> {
+    if let Some(entries) = node.entries() {
+        let later = entries.iter().find(|entry| {
+            keys::LATER_TRIGGERS.contains(&entry.key.as_str())
+                && (what == "triggers" || entry.key == "record")
+        });
+        if let Some(entry) = later {
+            cx.sink.later(entry.key_span.clone(), &entry.key);
+            return None;
+        }
+    } else if let Some(scalar) = node.scalar() {
+        let message = format!("{} is an object, not text", table.what);
+        cx.sink
+            .error("wrong-type", node.head(), message)
+            .help(format!("write `event: {}`", scalar.text));
+        return None;
+    }
+    cx.sink.fields(node, table)
+}
+
+/// The common part of all filters.
+pub(super) fn filter(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<Filter> {
+    let patterns = fields.get("event").and_then(|node| patterns(cx, node, "event"));
+    let (condition, subject) = qualifiers(cx, fields, place);
+    Some(Filter { patterns: patterns?, condition: condition?, subject: subject? })
+}
+
+/// `where` and `subject`; the outer `None` of each means that it is wrong.
+pub(super) fn qualifiers(
+    cx: &mut Cx<'_>,
+    fields: Fields<'_>,
+    place: Place,
+) -> (Option<Option<crate::script::Condition>>, Option<FilterSubject>) {
+    let condition = match fields.get("where") {
+        Some(node) => cx.condition(node, "where", place, true).map(Some),
+        None => Some(None),
+    };
+    let subject = match fields.get("subject") {
+        Some(node) => subject(cx, node, place),
+        None => Some(FilterSubject::Own),
+    };
+    (condition, subject)
+}
+
+fn subject(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<FilterSubject> {
+    match cx.text_shape(node, "subject", place)? {
+        Shape::Literal(value) if value.as_text() == Some("any") => Some(FilterSubject::Any),
+        shape => Some(FilterSubject::Is(shape)),
+    }
+}
+
+/// One event type or a list of them.
+pub(super) fn patterns(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<Vec<Pattern>> {
+    match &node.kind {
+        Kind::List(items) if items.is_empty() || items.len() > TYPES => {
+            let message = format!("`{what}` must list between 1 and {TYPES} types");
+            cx.sink.error("out-of-range", node.head(), message);
+            None
+        }
+        Kind::List(items) => {
+            let patterns: Vec<_> = items.iter().map(|item| pattern(cx, item, what)).collect();
+            patterns.into_iter().collect()
+        }
+        _ => pattern(cx, node, what).map(|pattern| vec![pattern]),
+    }
+}
+
+fn pattern(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<Pattern> {
+    let text = cx.sink.raw(node, what)?;
+    let pattern = Pattern::parse(text);
+    if pattern.is_none() {
+        let help = if text.contains("${") {
+            "types are literal, so that an event wakes only what waits for its type; choose with `where`"
+        } else if text.contains('*') {
+            "`*` stands only at the end, after a dot: `lead.*`"
+        } else {
+            "a type is words of letters, digits, `_` and `-` with dots between: `lead.created`"
+        };
+        let message = format!("`{text}` is not a type of event");
+        cx.sink.error("event-type", node.head(), message).help(help);
+    }
+    pattern
+}
+
+/// A literal event type that a step makes: no prefix.
+pub(super) fn check_emitted(cx: &mut Cx<'_>, node: &Node, kind: &Text) -> Option<()> {
+    match Pattern::parse(kind) {
+        Some(Pattern::Exact(_)) => Some(()),
+        Some(Pattern::Prefix(_)) => {
+            cx.sink
+                .error("event-type", node.head(), format!("`{kind}` is not one type of event"))
+                .help("an event has one exact type: no `*`");
+            None
+        }
+        None => pattern(cx, node, "emit").map(|_| ()),
+    }
+}
+
+/// Whether a text may be an id or the name of a variable.
+pub(super) fn is_variable(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Suggests the field of a filter that was written beside a filter given as a map.
+pub(super) fn inside(cx: &mut Cx<'_>, fields: Fields<'_>, keys: &[&str], outer: &str) {
+    for key in keys {
+        if let Some(entry) = fields.entry(key) {
+            let message = format!("`{key}` stands beside a filter that is written out");
+            cx.sink
+                .error("misplaced-key", entry.key_span.clone(), message)
+                .help(format!("put {} into the map under `{outer}`", suggest::list(&[key])));
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Reading the folders of a rule set from the disk.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::diagnostic::{Diagnostic, SourceFile};
+use super::ruleset::Sources;
+use super::template_views::TemplateFile;
+use super::yaml::FILE_BYTES;
+
+/// Files of a rule set: beyond this somebody pointed at the wrong folder.
+const FILES: usize = 10_000;
+/// Bytes of all files of a rule set together: it is kept in memory whole.
+const BYTES: u64 = 64 * 1024 * 1024;
+/// Folders within folders: deeper is a circle of links.
+const DEPTH: usize = 32;
+
+impl Sources {
+    /// Reads rule folders with their `templates/`, and plugin folders. A path may also be a file.
+    ///
+    /// Rule files are `*.yaml` and `*.yml`, read recursively in order of name; hidden folders and
+    /// those named `tests` and `templates` are passed over. Plugins are `*.rhai`.
+    ///
+    /// # Errors
+    /// Everything that could not be read, each with its path.
+    pub fn read(rules: &[PathBuf], plugins: &[PathBuf]) -> Result<Self, Vec<Diagnostic>> {
+        let mut reader = Reader::default();
+        for path in rules {
+            if path.is_file() {
+                reader.rule(path);
+                reader.templates_above(path);
+            } else {
+                reader.rules(path, 0);
+            }
+        }
+        for path in plugins {
+            if path.is_file() {
+                reader.plugin(path);
+            } else {
+                reader.plugins(path);
+            }
+        }
+        if reader.errors.is_empty() { Ok(reader.sources) } else { Err(reader.errors) }
+    }
+}
+
+#[derive(Default)]
+struct Reader {
+    sources: Sources,
+    errors: Vec<Diagnostic>,
+    seen: BTreeSet<PathBuf>,
+    files: usize,
+    bytes: u64,
+    full: bool,
+}
+
+impl Reader {
+    fn rules(&mut self, folder: &Path, depth: usize) {
+        if depth > DEPTH {
+            self.fail(folder, "folders are nested too deep: is there a link in a circle?");
+            return;
+        }
+        for path in self.list(folder) {
+            let name = file_name(&path);
+            if name.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                match name.as_str() {
+                    "tests" => {}
+                    "templates" => self.templates(&path, folder),
+                    _ => self.rules(&path, depth + 1),
+                }
+            } else if has_extension(&path, &["yaml", "yml"]) {
+                self.rule(&path);
+            }
+        }
+    }
+
+    fn rule(&mut self, path: &Path) {
+        if let Some(file) = self.read(path, FILE_BYTES as u64) {
+            self.sources.rules.push(file);
+        }
+    }
+
+    fn templates(&mut self, folder: &Path, owner: &Path) {
+        for path in self.list(folder) {
+            let name = file_name(&path);
+            if name.starts_with('.') {
+                continue;
+            }
+            if path.is_dir() {
+                self.fail(&path, "a `templates` folder has no folders in it: move the files up");
+            } else if !name.ends_with('~')
+                && let Some(file) = self.read(&path, super::templates::TEMPLATE_BYTES as u64)
+            {
+                self.sources.templates.push(TemplateFile { file, dir: shown(owner).into() });
+            }
+        }
+    }
+
+    /// For a single rule file: the templates of its own folder and of those above, as far as the
+    /// path as written goes.
+    fn templates_above(&mut self, path: &Path) {
+        let mut folder = path.parent();
+        while let Some(dir) = folder {
+            let templates = dir.join("templates");
+            if templates.is_dir() {
+                self.templates(&templates, dir);
+            }
+            folder = dir.parent();
+        }
+    }
+
+    fn plugins(&mut self, folder: &Path) {
+        for path in self.list(folder) {
+            let name = file_name(&path);
+            if name.starts_with('.') || name == "tests" {
+                continue;
+            }
+            if path.is_dir() {
+                if path.join("plugin.yaml").is_file() {
+                    self.fail(
+                        &path.join("plugin.yaml"),
+                        "plugins as folders are not supported yet: write one file `NAME.rhai`",
+                    );
+                }
+            } else if has_extension(&path, &["rhai"]) {
+                self.plugin(&path);
+            }
+        }
+    }
+
+    fn plugin(&mut self, path: &Path) {
+        if let Some(file) = self.read(path, FILE_BYTES as u64) {
+            self.sources.plugins.push(file);
+        }
+    }
+
+    /// What is in a folder, in order of name.
+    fn list(&mut self, folder: &Path) -> Vec<PathBuf> {
+        let listed = std::fs::read_dir(folder)
+            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect());
+        match listed {
+            Ok(mut paths) => {
+                let paths: &mut Vec<PathBuf> = &mut paths;
+                paths.sort();
+                std::mem::take(paths)
+            }
+            Err(error) => {
+                self.fail(folder, &format!("the folder could not be read: {error}"));
+                Vec::new()
+            }
+        }
+    }
+
+    fn read(&mut self, path: &Path, limit: u64) -> Option<SourceFile> {
+        if self.full || !self.seen.insert(path.to_owned()) {
+            return None;
+        }
+        let size = match std::fs::metadata(path) {
+            Ok(meta) => meta.len(),
+            Err(error) => {
+                self.fail(path, &format!("the file could not be read: {error}"));
+                return None;
+            }
+        };
+        if size > limit {
+            self.fail(path, &format!("the file is larger than {} KiB", limit / 1024));
+            return None;
+        }
+        self.files += 1;
+        self.bytes += size;
+        if self.files > FILES || self.bytes > BYTES {
+            self.full = true;
+            self.fail(
+                path,
+                &format!("more than {FILES} files or {} MiB of rules", BYTES / 1024 / 1024),
+            );
+            return None;
+        }
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.fail(path, &format!("the file could not be read: {error}"));
+                return None;
+            }
+        };
+        match String::from_utf8(bytes) {
+            Ok(text) => Some(SourceFile::new(shown(path), text)),
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let line =
+                    1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+                self.fail(path, &format!("line {line} is not UTF-8: save the file as UTF-8"));
+                None
+            }
+        }
+    }
+
+    fn fail(&mut self, path: &Path, message: &str) {
+        self.errors.push(Diagnostic::error("io", &shown(path).into(), 0..0, message));
+    }
+}
+
+/// A path as shown to people, with `/` on every system.
+fn shown(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace('\\', "/").into() };
+    text.strip_prefix("./").unwrap_or(&text).to_owned()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn has_extension(path: &Path, wanted: &[&str]) -> bool {
+    path.extension().is_some_and(|found| wanted.iter().any(|wanted| found == *wanted))
+}

@@ -1,0 +1,139 @@
+//! [`RuleSet`]: everything the engine goes by, compiled from all files at once or not at all.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::model::{Name, Pattern, Text};
+use crate::script::Sandbox;
+
+use super::assemble::{self, Loaded};
+use super::bundle::Bundle;
+use super::calendar::Calendar;
+use super::diagnostic::{Diagnostic, SourceFile};
+use super::directory::BUILT_IN_PURPOSES;
+use super::documents::plain_purpose;
+use super::program::{Purpose, RecordKind};
+use super::template_views::TemplateFile;
+
+/// The files of a rule set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// Rule files; names use `/` and tell which folder a file is in.
+    pub rules: Vec<SourceFile>,
+    /// Files of `templates/` folders.
+    pub templates: Vec<TemplateFile>,
+    /// Plugins; the name of a plugin is its file name without `.rhai`.
+    pub plugins: Vec<SourceFile>,
+}
+
+/// What the configuration says that rules refer to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// Names of webhook endpoints.
+    pub endpoints: Vec<Name>,
+    /// The zone where a rule names none; UTC if empty.
+    pub timezone: Text,
+}
+
+/// A compiled rule set. Immutable; share it behind an `Arc`.
+#[derive(Debug)]
+pub struct RuleSet {
+    /// Compiled every expression in it.
+    pub sandbox: Sandbox,
+    /// Workflows by name.
+    pub workflows: BTreeMap<Name, Arc<Bundle>>,
+    /// Escalation policies by name.
+    pub policies: BTreeMap<Name, Arc<Bundle>>,
+    /// Calendars by name.
+    pub calendars: BTreeMap<Name, Calendar>,
+    /// Purposes by name, the built-in ones included.
+    pub purposes: BTreeMap<Name, Purpose>,
+    /// Record kinds that have a document, by name.
+    pub records: BTreeMap<Name, RecordKind>,
+    /// Which workflows look at which types.
+    index: TriggerIndex,
+}
+
+impl Sources {
+    /// Every file, for rendering diagnostics.
+    pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
+        self.rules.iter().chain(self.templates.iter().map(|file| &file.file)).chain(&self.plugins)
+    }
+}
+
+impl RuleSet {
+    /// Compiles all files.
+    ///
+    /// # Errors
+    /// Every mistake of every file, in the order of the files, warnings among them.
+    pub fn compile(
+        sources: &Sources,
+        context: &Context,
+    ) -> Result<(Self, Vec<Diagnostic>), Vec<Diagnostic>> {
+        let (loaded, found) = assemble::assemble(sources, context);
+        match loaded {
+            Some(loaded) if !found.iter().any(Diagnostic::is_error) => {
+                Ok((Self::of(loaded), found))
+            }
+            _ => Err(found),
+        }
+    }
+
+    /// Without a single rule.
+    ///
+    /// # Errors
+    /// The sandbox could not be made, which a correct build never sees.
+    pub fn empty() -> Result<Self, Vec<Diagnostic>> {
+        Self::compile(&Sources::default(), &Context::default()).map(|(rules, _)| rules)
+    }
+
+    fn of(loaded: Loaded) -> Self {
+        let Loaded { sandbox, workflows, policies, calendars, mut purposes, records } = loaded;
+        for name in BUILT_IN_PURPOSES {
+            purposes.entry(name.into()).or_insert_with(|| plain_purpose(name));
+        }
+        let index = TriggerIndex::of(workflows.values());
+        Self { sandbox, workflows, policies, calendars, purposes, records, index }
+    }
+
+    /// The enabled workflows that have a trigger for events of type `kind`, in order of name. The
+    /// cost grows with their number only.
+    pub fn candidates<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Arc<Bundle>> + use<'a> {
+        self.index.find(kind).into_iter()
+    }
+}
+
+/// Workflows by the patterns of their triggers.
+#[derive(Debug, Default)]
+struct TriggerIndex {
+    /// In order of name.
+    bundles: Vec<Arc<Bundle>>,
+    by_pattern: HashMap<Pattern, Vec<usize>>,
+}
+
+impl TriggerIndex {
+    fn of<'b>(bundles: impl Iterator<Item = &'b Arc<Bundle>>) -> Self {
+        let mut index = Self::default();
+        for bundle in bundles.filter(|bundle| bundle.main.enabled) {
+            let at = index.bundles.len();
+            let patterns: BTreeSet<&Pattern> =
+                bundle.main.triggers.iter().flat_map(|trigger| &trigger.filter.patterns).collect();
+            for pattern in patterns {
+                index.by_pattern.entry(pattern.clone()).or_default().push(at);
+            }
+            index.bundles.push(bundle.clone());
+        }
+        index
+    }
+
+    fn find(&self, kind: &str) -> Vec<&Arc<Bundle>> {
+        let mut found: Vec<usize> = Pattern::all_for(kind)
+            .filter_map(|pattern| self.by_pattern.get(&pattern))
+            .flatten()
+            .copied()
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|at| &self.bundles[at]).collect()
+    }
+}

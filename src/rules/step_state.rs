@@ -1,0 +1,142 @@
+//! Steps that change what is known: `record`, `emit`, `vars`.
+
+use crate::model::{Address, Map, Record, Text, Value};
+use crate::script::Shape;
+
+use super::compile::{Cx, Place};
+use super::decode::Fields;
+use super::filters;
+use super::flow::bad_variable;
+use super::program::{Action, RecordChange, RecordStep};
+use super::step_wait::object;
+use super::yaml::Node;
+
+/// `record:`
+pub(super) fn record(
+    cx: &mut Cx<'_>,
+    address: &Node,
+    fields: Fields<'_>,
+    place: Place,
+) -> Option<Action> {
+    let address = self::address(cx, address, place);
+    let changes: Vec<_> =
+        ["set", "create", "delete"].iter().filter_map(|key| fields.entry(key)).collect();
+    if let [first, second, ..] = changes[..] {
+        let message = format!("`{}` and `{}` cannot stand together", first.key, second.key);
+        let file = cx.sink.file.name.clone();
+        cx.sink
+            .error("conflict", second.key_span.clone(), message)
+            .also(&file, first.key_span.clone(), "the first")
+            .help("one `record` step makes one change: write two steps");
+        return None;
+    }
+    let change = if let Some(node) = fields.get("set") {
+        written(cx, node, "set", place.with_old()).map(RecordChange::Set)
+    } else if let Some(node) = fields.get("create") {
+        written(cx, node, "create", place).map(RecordChange::Create)
+    } else if let Some(node) = fields.get("delete") {
+        match cx.sink.boolean(node, "delete")? {
+            true => Some(RecordChange::Delete),
+            false => {
+                cx.sink
+                    .error("unknown-word", node.head(), "`delete` can only be `true`")
+                    .help("leave the line out to keep the record");
+                None
+            }
+        }
+    } else {
+        Some(RecordChange::Keep)
+    };
+    let unset = match fields.get("unset") {
+        Some(node) => unset(cx, node, fields),
+        None => Some(Vec::new()),
+    };
+    Some(Action::Record(Box::new(RecordStep { address: address?, change: change?, unset: unset? })))
+}
+
+/// `kind/id`, literal or computed.
+fn address(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<Shape> {
+    let shape = cx.text_shape(node, "record", place)?;
+    let literal = shape.literal();
+    if let Some(text) = literal.as_ref().and_then(Value::as_text)
+        && let Err(error) = text.parse::<Address>()
+    {
+        cx.sink.error("address", node.head(), error.to_string());
+        return None;
+    }
+    Some(shape)
+}
+
+/// The fields that `set` or `create` writes.
+fn written(cx: &mut Cx<'_>, node: &Node, what: &str, place: Place) -> Option<Shape> {
+    let shape = object(cx, node, what, place)?;
+    let mut reserved = false;
+    for entry in node.entries().into_iter().flatten() {
+        if Record::is_reserved(&entry.key) {
+            reserved = true;
+            reserved_field(cx, entry.key_span.clone(), &entry.key);
+        }
+    }
+    (!reserved).then_some(shape)
+}
+
+fn reserved_field(cx: &mut Cx<'_>, span: std::ops::Range<usize>, field: &str) {
+    cx.sink
+        .error("reserved-field", span, format!("`{field}` cannot be written"))
+        .help("every record has `id`, `kind` and `subject` from its address");
+}
+
+fn unset(cx: &mut Cx<'_>, node: &Node, fields: Fields<'_>) -> Option<Vec<Text>> {
+    if fields.get("delete").is_some() {
+        cx.sink.error("conflict", node.head(), "`unset` means nothing beside `delete`");
+        return None;
+    }
+    let items = cx.sink.list(node, "unset")?;
+    let mut names = Vec::with_capacity(items.len());
+    for item in items {
+        let name = cx.sink.raw(item, "unset");
+        if let Some(name) = name.filter(|name| Record::is_reserved(name)) {
+            reserved_field(cx, item.head(), name);
+            names.push(None);
+        } else {
+            names.push(name.map(Text::from));
+        }
+    }
+    names.into_iter().collect()
+}
+
+/// `emit:`
+pub(super) fn emit(
+    cx: &mut Cx<'_>,
+    kind: &Node,
+    fields: Fields<'_>,
+    place: Place,
+) -> Option<Action> {
+    let shape = cx.text_shape(kind, "emit", place);
+    let literal = shape.as_ref().and_then(Shape::literal);
+    let valid = match literal.as_ref().and_then(Value::as_text) {
+        Some(text) => filters::check_emitted(cx, kind, &text.into()),
+        None => Some(()),
+    };
+    let subject = match fields.get("subject") {
+        Some(node) => cx.text_shape(node, "subject", place).map(Some),
+        None => Some(None),
+    };
+    let data = match fields.get("data") {
+        Some(node) => cx.shape(node, place),
+        None => Some(Shape::Literal(Value::Map(Map::new()))),
+    };
+    valid?;
+    Some(Action::Emit { kind: shape?, subject: subject?, data: data? })
+}
+
+/// `vars:`
+pub(super) fn vars(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<Action> {
+    let entries = cx.sink.map(node, "vars")?;
+    for entry in entries {
+        if !filters::is_variable(&entry.key) {
+            bad_variable(cx, entry.key_span.clone(), &entry.key);
+        }
+    }
+    cx.named(node, "vars", place).map(Action::Vars)
+}

@@ -1,0 +1,194 @@
+//! A `workflow:` document, compiled.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::model::{Duration, Text, limits};
+
+use super::compile::{Cx, Place};
+use super::decode::Fields;
+use super::filters;
+use super::flow::{Around, Flow, bad_variable};
+use super::keys;
+use super::program::{Mode, Workflow};
+use super::yaml::{Kind, Node};
+
+/// Triggers and exits of one workflow: each is looked at for every event of its type.
+const FILTERS: usize = 100;
+
+/// The highest `max:`, as many waiting runs as the engine is built for.
+const MAX: i64 = 1_000_000;
+
+/// Compiles a `workflow:` document; `None` if anything is wrong with it, which is reported.
+pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
+    let mistakes = cx.sink.errors();
+    let table = keys::document("workflow")?.table.as_ref()?;
+    let fields = cx.sink.fields(root, table)?;
+    let name = fields.get("workflow").and_then(|node| cx.sink.name(node, "workflow"));
+    let description = text(cx, fields, "description");
+    let owner = text(cx, fields, "owner");
+    let enabled = fields.get("enabled").map_or(Some(true), |node| cx.sink.boolean(node, "enabled"));
+    let hours = fields.get("hours").and_then(|node| cx.hours(node));
+    let triggers = fields
+        .get("triggers")
+        .map(|node| filters_of(cx, node, "triggers", filters::trigger))
+        .unwrap_or_default();
+    let key = fields.get("key").and_then(|node| cx.text_shape(node, "key", Place::TRIGGER));
+    let mode = mode(cx, fields);
+    let max = fields
+        .get("max")
+        .and_then(|node| cx.sink.whole(node, "max", 1..=MAX))
+        .and_then(|max| u32::try_from(max).ok());
+    let lifetime = match fields.get("lifetime") {
+        Some(node) => cx.duration(node, "lifetime", hours.as_ref()),
+        None => Some(Duration::Elapsed(limits::LIFETIME)),
+    };
+    let vars = fields.get("vars").map(|node| vars(cx, node)).unwrap_or_default();
+    // The engine computes `vars` first, so that `if` may use all of them.
+    let condition = fields.get("if").and_then(|node| cx.condition(node, "if", Place::START, false));
+    cx.declare_local(root);
+    let exit = fields
+        .get("exit")
+        .map(|node| {
+            filters_of(cx, node, "exit", |cx, item| filters::running(cx, item, "exit", Place::STEP))
+        })
+        .unwrap_or_default();
+    let around = Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
+    let mut flow = Flow::new(cx);
+    if let Some(node) = fields.get("steps") {
+        let end = flow.label();
+        flow.block(node, "steps", &around, end);
+        flow.bind(end);
+    }
+    let steps = flow.finish();
+    if cx.sink.errors() > mistakes {
+        return None;
+    }
+    Some(Workflow {
+        name: name?.into(),
+        description,
+        owner,
+        enabled: enabled?,
+        triggers,
+        condition,
+        key,
+        mode: mode?,
+        max,
+        vars,
+        exit,
+        lifetime: lifetime?,
+        hours,
+        steps,
+        ladder: None,
+    })
+}
+
+/// A line of text for people.
+pub(super) fn text(cx: &mut Cx<'_>, fields: Fields<'_>, key: &str) -> Option<Text> {
+    fields.get(key).and_then(|node| cx.sink.raw(node, key)).map(Text::from)
+}
+
+fn filters_of<T>(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    what: &str,
+    one: impl Fn(&mut Cx<'_>, &Node) -> Option<T>,
+) -> Vec<T> {
+    let Some(items) = cx.sink.list(node, what) else { return Vec::new() };
+    if items.len() > FILTERS {
+        let message = format!("`{what}` lists more than {FILTERS}");
+        cx.sink.error("out-of-range", node.head(), message);
+    }
+    items.iter().filter_map(|item| one(cx, item)).collect()
+}
+
+fn mode(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Mode> {
+    let Some(node) = fields.get("mode") else { return Some(Mode::Parallel) };
+    let word = cx.sink.raw(node, "mode")?;
+    let choices = [
+        ("parallel", Mode::Parallel),
+        ("single", Mode::Single),
+        ("restart", Mode::Restart),
+        ("queued", Mode::Queued),
+    ];
+    let mode = cx.choice(node, "mode", word, &choices)?;
+    if mode != Mode::Parallel && fields.get("key").is_none() {
+        cx.sink
+            .error("missing-key", node.head(), format!("`mode: {word}` needs a `key`"))
+            .help("say what runs are kept apart by, such as `key: ${event.subject}`");
+        return None;
+    }
+    Some(mode)
+}
+
+/// `vars:` in order, each seeing the earlier.
+fn vars(cx: &mut Cx<'_>, node: &Node) -> Vec<(Text, crate::script::Shape)> {
+    let Some(entries) = cx.sink.map(node, "vars") else { return Vec::new() };
+    let mut vars = Vec::with_capacity(entries.len());
+    for entry in entries {
+        if !filters::is_variable(&entry.key) {
+            bad_variable(cx, entry.key_span.clone(), &entry.key);
+        }
+        let name = Text::from(entry.key.as_str());
+        if let Some(shape) = cx.shape(&entry.value, Place::START) {
+            vars.push((name.clone(), shape));
+        }
+        cx.local.vars.insert(name);
+    }
+    vars
+}
+
+impl Cx<'_> {
+    /// Notes the ids and variables of all steps of a document, so that expressions may name them;
+    /// an id that stands twice is an error.
+    pub(super) fn declare_local(&mut self, root: &Node) {
+        let mut ids: BTreeMap<Text, Range<usize>> = BTreeMap::new();
+        for step in steps_below(root) {
+            if let Some(entries) = step.get("vars").and_then(Node::entries) {
+                self.local.vars.extend(entries.iter().map(|entry| Text::from(entry.key.as_str())));
+            }
+            let Some(node) = step.get("id") else { continue };
+            let Some(id) = node.scalar().map(|scalar| Text::from(scalar.text.as_str())) else {
+                continue;
+            };
+            if let Some(first) = ids.get(&id) {
+                let file = self.sink.file.name.clone();
+                let message = format!("two steps have the id `{id}`");
+                self.sink
+                    .error("duplicate-id", node.head(), message)
+                    .said("again here")
+                    .also(&file, first.clone(), "first here")
+                    .help("an id names one result of the whole document");
+            } else {
+                ids.insert(id.clone(), node.head());
+            }
+            self.local.ids.insert(id);
+        }
+    }
+}
+
+/// Every step of a document, however deep.
+fn steps_below(root: &Node) -> Vec<&Node> {
+    /// Keys that hold steps, or lists of things that hold steps.
+    const BLOCKS: [&str; 8] =
+        ["steps", "then", "else", "switch", "levels", "on_timeout", "on_error", "parallel"];
+    let mut found = Vec::new();
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        for entry in node.entries().into_iter().flatten() {
+            if !BLOCKS.contains(&entry.key.as_str()) {
+                continue;
+            }
+            if let Kind::List(items) = &entry.value.kind {
+                // `switch` and `levels` list holders of steps, not steps.
+                if !matches!(entry.key.as_str(), "switch" | "levels") {
+                    found.extend(items);
+                }
+                open.extend(items.iter().rev());
+            }
+        }
+    }
+    // In the order of the file, so that "first" is what a reader calls first.
+    found.sort_by_key(|node| node.span.start);
+    found
+}
