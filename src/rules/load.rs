@@ -190,8 +190,7 @@ impl Reader {
             Ok(text) => Some(SourceFile::new(shown(path), text)),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
-                let line =
-                    1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+                let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
                 self.fail(path, &format!("line {line} is not UTF-8: save the file as UTF-8"));
                 None
             }
