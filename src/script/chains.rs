@@ -94,7 +94,9 @@ pub(super) fn clauses(source: &str) -> Vec<Range<usize>> {
         if token.opens(source) {
             depth += 1;
         } else if token.closes(source) {
-            let Some(up) = depth.checked_sub(1) else { return std::iter::once(0..source.len()).collect() };
+            let Some(up) = depth.checked_sub(1) else {
+                return std::iter::once(0..source.len()).collect();
+            };
             depth = up;
         } else if depth == 0 {
             match token.of(source) {
@@ -181,7 +183,7 @@ mod tests {
             ("owner", "record(x.y).owner"),
             ("k", r#"record(x.y).owner.z["k"]"#),
         ] {
-            let offset = source.find(&format!("{word}")).unwrap();
+            let offset = source.find(word).unwrap();
             assert_eq!(path_at(source, offset), Some(path));
         }
         assert_eq!(path_at(source, 0), None);
@@ -197,7 +199,7 @@ mod tests {
             ("!a.tags.contains(b.c)", vec!["a.tags", "b.c"]),
             ("not(vars.half)", vec!["vars.half"]),
             ("a.x == a.x", vec!["a.x"]),
-            (r#"score(a.b) > 3"#, vec!["score(a.b)"]),
+            ("score(a.b) > 3", vec!["score(a.b)"]),
             ("1 == 2", vec![]),
         ] {
             assert_eq!(operands(clause), expected);

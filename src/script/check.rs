@@ -10,7 +10,7 @@ use crate::model::Value;
 
 use super::convert::to_value;
 use super::error::ScriptError;
-use super::functions::{ALIASES, LATER, OWN, builtins};
+use super::functions::{ALIASES, HOLE, LATER, OWN, builtins};
 use super::lexer::lex;
 use super::rewrite::Rewritten;
 use super::suggest::closest;
@@ -47,8 +47,7 @@ impl Table {
     pub(super) fn new() -> Self {
         let mut table = Self(BTreeMap::new());
         for builtin in builtins() {
-            let owner =
-                if builtin.plugin_only { Owner::BuiltinOfPlugins } else { Owner::Builtin };
+            let owner = if builtin.plugin_only { Owner::BuiltinOfPlugins } else { Owner::Builtin };
             let signature =
                 Signature { owner, arity: builtin.arity(), text: builtin.signature.to_owned() };
             table.add(builtin.name(), signature);
@@ -183,9 +182,10 @@ impl Checker<'_> {
             return self.refuse(position, "modules cannot be used".to_owned(), None);
         }
         let receiver = method.then_some(None);
-        let literals = call.args.iter().map(|arg| {
-            arg.get_literal_value(None).and_then(|literal| to_value(&literal).ok())
-        });
+        let literals = call
+            .args
+            .iter()
+            .map(|arg| arg.get_literal_value(None).and_then(|literal| to_value(&literal).ok()));
         let args: Vec<_> = receiver.into_iter().chain(literals).collect();
         if let Some((message, help)) = self.wrong(&call.name, args.len(), method) {
             self.refuse(position, message, help);
@@ -196,8 +196,9 @@ impl Checker<'_> {
     /// Whether the compiler or the rewriting made this call, not the author.
     fn is_ours(&self, call: &FnCallExpr, position: Position) -> bool {
         let offset = self.rewritten.offset(position);
-        let written = self.source.get(offset..).is_some_and(|rest| rest.starts_with(call.name.as_str()));
-        !written && (call.name == "curry" || call.name == OWN)
+        let written =
+            self.source.get(offset..).is_some_and(|rest| rest.starts_with(call.name.as_str()));
+        !written && [OWN, HOLE, "curry"].contains(&call.name.as_str())
     }
 
     /// What is wrong with calling `name` with `count` arguments, the receiver of a method included.
@@ -212,13 +213,21 @@ impl Checker<'_> {
         }
         let Some(found) = visible.iter().find(|s| (s.arity.0..=s.arity.1).contains(&count)) else {
             let own = usize::from(method);
-            let mut counts: Vec<usize> =
-                visible.iter().flat_map(|s| s.arity.0..=s.arity.1).map(|n| n.saturating_sub(own)).collect();
+            let mut counts: Vec<usize> = visible
+                .iter()
+                .flat_map(|s| s.arity.0..=s.arity.1)
+                .map(|n| n.saturating_sub(own))
+                .collect();
             counts.sort_unstable();
             counts.dedup();
-            let help = visible.iter().map(|s| format!("`{}`", s.text)).collect::<Vec<_>>().join(" or ");
+            let help =
+                visible.iter().map(|s| format!("`{}`", s.text)).collect::<Vec<_>>().join(" or ");
             return Some((
-                format!("`{name}` takes {} here, not {}", arguments(&counts), count - own.min(count)),
+                format!(
+                    "`{name}` takes {} here, not {}",
+                    arguments(&counts),
+                    count - own.min(count)
+                ),
                 Some(help),
             ));
         };

@@ -66,9 +66,10 @@ fn ordered(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
     }
     // A character is a text of one.
     let text = |value: &Dynamic| {
-        value.as_char().map(String::from).or_else(|_| {
-            value.as_immutable_string_ref().map(|text| text.as_str().to_owned())
-        })
+        value
+            .as_char()
+            .map(String::from)
+            .or_else(|_| value.as_immutable_string_ref().map(|text| text.as_str().to_owned()))
     };
     match (text(a), text(b)) {
         (Ok(a), Ok(b)) => Some(a.cmp(&b)),
@@ -76,9 +77,12 @@ fn ordered(a: &Dynamic, b: &Dynamic) -> Option<Ordering> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Number {
+/// A number of either kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    /// Whole.
     Int(i64),
+    /// Any.
     Float(f64),
 }
 
@@ -88,7 +92,7 @@ impl Number {
     }
 
     /// `None` if one of them is not a number (NaN).
-    fn order(self, other: Self) -> Option<Ordering> {
+    pub(super) fn order(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => Some(a.cmp(&b)),
             (Self::Float(a), Self::Float(b)) => a.partial_cmp(&b),

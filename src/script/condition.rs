@@ -3,7 +3,6 @@
 use crate::model::{Text, Value, limits};
 
 use super::chains::{clauses, operands};
-use super::convert::to_value;
 use super::error::{EvalError, ScriptError};
 use super::host::Host;
 use super::sandbox::{Expr, Sandbox};
@@ -72,12 +71,10 @@ impl Condition {
     /// [`EvalError`]; anything but a boolean is one.
     pub fn test(&self, scope: &Scope, host: &dyn Host) -> Result<Test, EvalError> {
         for clause in &self.clauses {
-            match clause.expr.run(scope, host) {
-                Ok(value) => match value.as_bool() {
-                    Ok(true) => {}
-                    Ok(false) => return clause.why(scope, host).map(Test::False),
-                    Err(_) => return Err(self.not_boolean(clause, to_value(&value))),
-                },
+            match clause.expr.test(scope, host) {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return clause.why(scope, host).map(Test::False),
+                Ok(Err(value)) => return Err(self.not_boolean(clause, &value)),
                 Err(EvalError::Missing(path)) if self.lenient => {
                     let source = shortened(clause.expr.source(), CLAUSE_BYTES);
                     let text = format!("{source} was false: {path} is missing");
@@ -94,16 +91,15 @@ impl Condition {
         self.clauses.iter().map(|clause| &clause.expr)
     }
 
-    fn not_boolean(&self, clause: &Clause, value: Result<Value, String>) -> EvalError {
+    fn not_boolean(&self, clause: &Clause, value: &Value) -> EvalError {
         let what = if self.clauses.len() == 1 {
             "the condition".to_owned()
         } else {
             format!("`{}`", shortened(clause.expr.source(), CLAUSE_BYTES))
         };
         let gave = match value {
-            Ok(Value::Null) => "nothing (`()`)".to_owned(),
-            Ok(value) => format!("{} ({})", shortened(&shown(&value), CLAUSE_BYTES), value.type_name()),
-            Err(error) => error,
+            Value::Null => "nothing (`()`)".to_owned(),
+            value => format!("{} ({})", shortened(&shown(value), CLAUSE_BYTES), value.type_name()),
         };
         EvalError::Failed(format!("{what} gave {gave}; it must give true or false").into())
     }
@@ -142,9 +138,13 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// At most `bytes` long, cut with `…` where a character ends.
+/// On one line and at most `bytes` long, cut with `…` where a character ends.
 fn shortened(text: &str, bytes: usize) -> String {
     const ELLIPSIS: char = '…';
+    if text.contains('\n') {
+        let line = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
+        return shortened(&line.collect::<Vec<_>>().join(" "), bytes);
+    }
     if text.len() <= bytes {
         return text.to_owned();
     }

@@ -61,12 +61,8 @@ impl<'a> Evaluation<'a> {
     /// # Errors
     /// The first failed read, whatever `work` made of it.
     pub(super) fn run<T>(host: &'a dyn Host, work: impl FnOnce() -> T) -> Result<T, ReadError> {
-        let evaluation = Evaluation {
-            host,
-            fault: RefCell::new(None),
-            reads: Cell::new(0),
-            rows: Cell::new(0),
-        };
+        let evaluation =
+            Evaluation { host, fault: RefCell::new(None), reads: Cell::new(0), rows: Cell::new(0) };
         let result = CURRENT.set(&evaluation, work);
         evaluation.fault.into_inner().map_or(Ok(result), Err)
     }

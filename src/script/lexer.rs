@@ -9,9 +9,9 @@ const INTERPOLATIONS: u32 = 16;
 
 /// Operators of more than one character, the longest first where one begins another.
 const SYMBOLS: [&str; 43] = [
-    "...", "..=", "===", "!==", "<<=", ">>=", "**=", "::<", "#{", "?.", "?[", "??", "..", "=>", "==",
-    "!=", "<=", ">=", "&&", "||", "::", "+=", "-=", "*=", "/=", "%=", "**", "<<", ">>", "|=", "&=",
-    "^=", "++", "--", ":=", "->", "<-", "|>", "<|", "!.", "(*", "*)", ":;",
+    "...", "..=", "===", "!==", "<<=", ">>=", "**=", "::<", "#{", "?.", "?[", "??", "..", "=>",
+    "==", "!=", "<=", ">=", "&&", "||", "::", "+=", "-=", "*=", "/=", "%=", "**", "<<", ">>", "|=",
+    "&=", "^=", "++", "--", ":=", "->", "<-", "|>", "<|", "!.", "(*", "*)", ":;",
 ];
 
 /// What a token is.
@@ -52,8 +52,7 @@ impl Token {
 
     /// Whether it opens a bracket of any kind, a hole in a text included.
     pub(super) fn opens(&self, source: &str) -> bool {
-        self.kind == Kind::Symbol
-            && matches!(self.of(source), "(" | "[" | "?[" | "{" | "#{" | "${")
+        self.kind == Kind::Symbol && matches!(self.of(source), "(" | "[" | "?[" | "{" | "#{" | "${")
     }
 
     /// Whether it closes a bracket.
@@ -252,7 +251,9 @@ impl Lexer<'_> {
         let digits = |from: usize, hex: bool| {
             bytes[from..]
                 .iter()
-                .take_while(|b| b.is_ascii_digit() || **b == b'_' || (hex && b.is_ascii_alphabetic()))
+                .take_while(|b| {
+                    b.is_ascii_digit() || **b == b'_' || (hex && b.is_ascii_alphabetic())
+                })
                 .count()
         };
         let radix = bytes.len() > 1 && bytes[0] == b'0' && b"xXoObB".contains(&bytes[1]);
@@ -315,9 +316,10 @@ mod tests {
 
     #[test]
     fn numbers_end_where_ranges_and_methods_begin() {
-        assert_eq!(words("1.5 1..2 1.abs() 0x1F 1e-3 1_000"), [
-            "1.5", "1", "..", "2", "1", ".", "abs", "(", ")", "0x1F", "1e-3", "1_000"
-        ]);
+        assert_eq!(
+            words("1.5 1..2 1.abs() 0x1F 1e-3 1_000"),
+            ["1.5", "1", "..", "2", "1", ".", "abs", "(", ")", "0x1F", "1e-3", "1_000"]
+        );
     }
 
     #[test]

@@ -1,22 +1,24 @@
 //! Every bound of an evaluation, each with its reason.
 
-/// Operations of Rhai in one evaluation: ENGINE.md's bound for what runs on the loop, under 2 ms.
+/// Operations of Rhai in one evaluation, which runs on the loop: a few milliseconds at the worst,
+/// unless a plugin keeps changing one large value, whose size Rhai counts anew at each change.
 pub(super) const OPERATIONS: u64 = 10_000;
 /// Functions calling functions: far above any honest plugin, far below the stack of a thread
 /// (a level of Rhai takes about 20 KiB of it in a debug build).
 pub(super) const CALL_LEVELS: usize = 24;
 /// Nesting of an expression: a person cannot read half of that.
 pub(super) const EXPRESSION_DEPTH: usize = 64;
-/// Nesting of an expression inside a function.
-pub(super) const FUNCTION_DEPTH: usize = 32;
-/// Bytes of all texts in one value. Variables times this bounds the memory of an evaluation.
-pub(super) const TEXT_BYTES: usize = 256 * 1024;
+/// Nesting inside a function of a plugin, its blocks among it.
+pub(super) const FUNCTION_DEPTH: usize = 64;
+/// Bytes of all texts in one value: a whole event passes. Times the variables under way it bounds the
+/// memory of an evaluation.
+pub(super) const TEXT_BYTES: usize = crate::model::limits::EVENT_BYTES;
 /// Elements of all lists in one value: ten times what `records()` returns.
 pub(super) const LIST_ITEMS: usize = 10_000;
-/// Members of all objects in one value.
-pub(super) const MAP_ITEMS: usize = 10_000;
+/// Members of all objects in one value: all that `records()` returns, with fifty fields each.
+pub(super) const MAP_ITEMS: usize = 50_000;
 /// Variables of a function at a time.
-pub(super) const VARIABLES: usize = 64;
+pub(super) const VARIABLES: usize = 50;
 /// Functions in a plugin, closures among them.
 pub(super) const FUNCTIONS: usize = 500;
 /// Bytes of an expression. Its columns must fit Rhai's 16 bits, and nobody reads a longer one.

@@ -8,6 +8,7 @@ mod check;
 mod compare;
 mod condition;
 mod convert;
+mod direct;
 mod error;
 mod explain;
 mod functions;

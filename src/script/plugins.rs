@@ -97,7 +97,8 @@ impl Plugins {
                 }
                 Err(error) => {
                     let text = &self.texts[index];
-                    let message = super::explain::eval_error(*error, &text.source, &text.rewritten, &[]);
+                    let message =
+                        super::explain::eval_error(*error, &text.source, &text.rewritten, &[]);
                     errors.push((
                         index,
                         ScriptError {
@@ -123,21 +124,31 @@ impl Plugins {
     ) {
         let plugin = &sources[index];
         let places = definitions(&plugin.source);
-        for function in ast.iter_functions().filter(|function| !function.name.starts_with("anon$")) {
+        for function in ast.iter_functions().filter(|function| !function.name.starts_with("anon$"))
+        {
             let count = function.params.len();
-            let place = places.iter().find(|(name, params, _)| name == function.name && *params == count);
+            let place =
+                places.iter().find(|(name, params, _)| name == function.name && *params == count);
             let mut refuse = |message: String, help: &str| {
                 let offset = place.map_or(0, |(_, _, offset)| *offset);
                 let len = function.name.len().max(1);
-                errors.push((index, ScriptError { offset, len, message, help: Some(help.to_owned()) }));
+                errors.push((
+                    index,
+                    ScriptError { offset, len, message, help: Some(help.to_owned()) },
+                ));
             };
             let clash = table.named(function.name).iter().find(|other| match other.owner {
                 Owner::Builtin | Owner::BuiltinOfPlugins => true,
-                Owner::Plugin(_) => other.arity == (count, count) && function.access == FnAccess::Public,
+                Owner::Plugin(_) => {
+                    other.arity == (count, count) && function.access == FnAccess::Public
+                }
                 Owner::PrivateTo(_) => false,
             });
             if function.this_type.is_some() {
-                refuse("functions of a type cannot be defined".to_owned(), "write `fn name(value)`");
+                refuse(
+                    "functions of a type cannot be defined".to_owned(),
+                    "write `fn name(value)`",
+                );
             }
             match clash.map(|clash| (&clash.owner, &clash.text)) {
                 Some((Owner::Plugin(other), text)) => {
@@ -148,7 +159,10 @@ impl Plugins {
                     );
                 }
                 Some((_, text)) => {
-                    refuse(format!("`{text}` is a function of the language"), "choose another name");
+                    refuse(
+                        format!("`{text}` is a function of the language"),
+                        "choose another name",
+                    );
                 }
                 None => {}
             }
@@ -199,7 +213,8 @@ fn statements(ast: &AST, text: &PluginText) -> Vec<ScriptError> {
     let mut errors = Vec::new();
     top.walk(&mut |path: &[ASTNode<'_>]| {
         if let [ASTNode::Stmt(stmt)] = path {
-            let constant = matches!(stmt, Stmt::Var(_, flags, _) if flags.intersects(ASTFlags::CONSTANT));
+            let constant =
+                matches!(stmt, Stmt::Var(_, flags, _) if flags.intersects(ASTFlags::CONSTANT));
             if !constant && !matches!(stmt, Stmt::Noop(_)) {
                 let message = "only functions and constants can stand here".to_owned();
                 let mut error = at(stmt.position(), &text.source, &text.rewritten, message);

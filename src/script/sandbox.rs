@@ -12,6 +12,7 @@ use crate::model::{Text, Value};
 
 use super::check::{Facts, Reader, Table, check};
 use super::convert::to_value;
+use super::direct::Direct;
 use super::error::{EvalError, ScriptError};
 use super::explain::{PluginText, eval_error, parse_error};
 use super::functions;
@@ -41,6 +42,8 @@ struct Compiled {
     rewritten: Rewritten,
     ast: AST,
     facts: Facts,
+    /// The short way, if there is one.
+    direct: Option<Direct>,
     sandbox: Sandbox,
 }
 
@@ -54,14 +57,13 @@ impl Sandbox {
         let mut table = Table::new();
         let mut compiled = Plugins::compile(&engine, plugins, &mut table)?;
         compiled.register(&mut engine)?;
-        let builtin = functions::builtins().filter(|builtin| !builtin.plugin_only).map(|builtin| {
-            Function {
+        let builtin =
+            functions::builtins().filter(|builtin| !builtin.plugin_only).map(|builtin| Function {
                 name: builtin.name().to_owned(),
                 params: builtin.params(),
                 plugin: None,
                 doc: builtin.doc.to_owned(),
-            }
-        });
+            });
         let functions = builtin.chain(compiled.functions).collect();
         Ok(Self(Arc::new(Inner { engine, table, plugins: compiled.texts, functions })))
     }
@@ -75,7 +77,8 @@ impl Sandbox {
             return Err(whole(source, "the expression is empty".to_owned()));
         }
         if source.len() > limits::EXPRESSION_BYTES {
-            let message = format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
+            let message =
+                format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
             return Err(whole(source, message));
         }
         let rewritten = Rewritten::new(source, false)?;
@@ -93,8 +96,8 @@ impl Sandbox {
         if !errors.is_empty() {
             return Err(errors.swap_remove(0));
         }
-        let source = source.into();
-        Ok(Expr(Arc::new(Compiled { source, rewritten, ast, facts, sandbox: self.clone() })))
+        let (source, direct, sandbox) = (source.into(), Direct::of(&ast), self.clone());
+        Ok(Expr(Arc::new(Compiled { source, rewritten, ast, facts, direct, sandbox })))
     }
 
     /// Every function that an expression may call: the sandbox's own, then the plugins'.
@@ -116,8 +119,47 @@ impl Expr {
     /// # Errors
     /// [`EvalError`].
     pub fn eval(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
-        to_value(&self.run(scope, host)?)
-            .map_err(|error| EvalError::Failed(format!("`{}`: {error}", self.source()).into()))
+        match self.direct().and_then(|direct| direct.value(scope.values())) {
+            Some(value) => Ok(value),
+            None => self.eval_in_rhai(scope, host),
+        }
+    }
+
+    /// Its boolean, or the value it gave instead.
+    pub(super) fn test(
+        &self,
+        scope: &Scope,
+        host: &dyn Host,
+    ) -> Result<Result<bool, Value>, EvalError> {
+        match self.direct().and_then(|direct| direct.test(scope.values())) {
+            Some(flag) => Ok(Ok(flag)),
+            None => Ok(match self.eval_in_rhai(scope, host)? {
+                Value::Bool(flag) => Ok(flag),
+                other => Err(other),
+            }),
+        }
+    }
+
+    /// The short way, if there is one.
+    pub(super) fn direct(&self) -> Option<&Direct> {
+        self.0.direct.as_ref()
+    }
+
+    /// Its value by the long way.
+    pub(super) fn eval_in_rhai(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
+        let Compiled { source, rewritten, ast, facts, sandbox, .. } = &*self.0;
+        let Inner { engine, plugins, .. } = &*sandbox.0;
+        let eval =
+            |scope: &mut rhai::Scope<'static>| engine.eval_ast_with_scope::<Dynamic>(scope, ast);
+        let result = if facts.captures {
+            // Capturing turns a variable into a shared one, for good and for everybody.
+            let mut own = scope.copy_of(&facts.variables);
+            Evaluation::run(host, || eval(&mut own))?
+        } else {
+            scope.with(&facts.variables, |lent| Evaluation::run(host, || eval(lent)))??
+        };
+        let value = result.map_err(|error| eval_error(*error, source, rewritten, plugins))?;
+        to_value(&value).map_err(|error| EvalError::Failed(format!("`{source}`: {error}").into()))
     }
 
     /// Whether it calls a function of this name.
@@ -142,21 +184,6 @@ impl Expr {
     /// The variables it reads, and the parameters of its closures.
     pub fn variables(&self) -> impl Iterator<Item = &str> {
         self.0.facts.variables.iter().map(String::as_str)
-    }
-
-    /// Its value as Rhai has it.
-    pub(super) fn run(&self, scope: &Scope, host: &dyn Host) -> Result<Dynamic, EvalError> {
-        let Compiled { source, rewritten, ast, facts, sandbox } = &*self.0;
-        let Inner { engine, plugins, .. } = &*sandbox.0;
-        let eval = |scope: &mut rhai::Scope<'static>| engine.eval_ast_with_scope(scope, ast);
-        let result = if facts.captures {
-            // Capturing turns a variable into a shared one, for good and for everybody.
-            let mut own = scope.copy_of(&facts.variables)?;
-            Evaluation::run(host, || eval(&mut own))?
-        } else {
-            scope.with(|shared| Evaluation::run(host, || eval(shared)))??
-        };
-        result.map_err(|error| eval_error(*error, source, rewritten, plugins))
     }
 }
 
@@ -194,9 +221,11 @@ pub(super) fn engine() -> Engine {
     }
     functions::register(&mut engine);
     // `x.a` with nothing for x: as missing as a property that an object lacks.
-    engine.register_indexer_get(|(): &mut (), name: ImmutableString| -> Result<Dynamic, Box<EvalAltResult>> {
-        Err(Box::new(EvalAltResult::ErrorPropertyNotFound(name.to_string(), Position::NONE)))
-    });
+    engine.register_indexer_get(
+        |(): &mut (), name: ImmutableString| -> Result<Dynamic, Box<EvalAltResult>> {
+            Err(Box::new(EvalAltResult::ErrorPropertyNotFound(name.to_string(), Position::NONE)))
+        },
+    );
     engine
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)

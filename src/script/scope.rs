@@ -11,6 +11,7 @@ use crate::model::{Instant, Value};
 use super::convert::to_dynamic;
 use super::error::EvalError;
 use super::host::Evaluation;
+use super::secret::without_secrets;
 
 /// The variables in scope where an expression stands, beside `now`, which always is.
 #[derive(Clone, Debug, Default)]
@@ -38,61 +39,98 @@ impl Names {
 
 /// Values for the names of an evaluation. Build it once and evaluate many expressions on it.
 ///
-/// A value is converted once, when it is set; evaluating borrows it. Rhai wants the scope for itself
-/// while it evaluates, hence the lock: two threads on one scope take turns.
-pub struct Scope(Mutex<rhai::Scope<'static>>);
+/// A value is converted for Rhai once, when an expression first needs it there; evaluating borrows it.
+/// Rhai wants its scope for itself while it evaluates, hence the lock: two threads take turns.
+pub struct Scope {
+    values: Values,
+    /// Those of the values that Rhai has needed so far, as constants.
+    converted: Mutex<rhai::Scope<'static>>,
+}
+
+/// The values by name: so few that looking through them is the fastest way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Values(Vec<(&'static str, Value)>);
+
+impl Values {
+    /// The value of a variable.
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+    }
+}
 
 impl Scope {
     /// With `now` only.
     #[must_use]
     pub fn new(now: Instant) -> Self {
-        let mut scope = Self(Mutex::new(rhai::Scope::new()));
-        scope.set("now", &Value::Instant(now));
-        scope
+        Self {
+            values: Values(vec![("now", Value::Instant(now))]),
+            converted: Mutex::new(rhai::Scope::new()),
+        }
     }
 
     /// Gives `name` a value, or another one.
     pub fn set(&mut self, name: &'static str, value: &Value) {
-        let inner = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _: Option<Dynamic> = inner.remove(name);
-        inner.push_constant_dynamic(name, to_dynamic(value));
+        let value = without_secrets(value);
+        match self.values.0.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, old)) => {
+                *old = value;
+                let converted = self.converted.get_mut().unwrap_or_else(PoisonError::into_inner);
+                let _: Option<Dynamic> = converted.remove(name);
+            }
+            None => self.values.0.push((name, value)),
+        }
     }
 
-    /// Lends it to one evaluation.
+    /// The values.
+    pub(super) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Lends what Rhai sees, these names at least, to one evaluation.
     pub(super) fn with<T>(
         &self,
+        names: &BTreeSet<String>,
         work: impl FnOnce(&mut rhai::Scope<'static>) -> T,
     ) -> Result<T, EvalError> {
-        let mut inner = self.lock()?;
-        let size = inner.len();
-        let result = work(&mut inner);
-        inner.rewind(size);
+        let mut converted = self.lock()?;
+        for (name, value) in self.named(names) {
+            if !converted.contains(name) {
+                converted.push_constant_dynamic(name, to_dynamic(value));
+            }
+        }
+        let size = converted.len();
+        let result = work(&mut converted);
+        converted.rewind(size);
         Ok(result)
     }
 
-    /// Another one with only these variables.
-    pub(super) fn copy_of(
-        &self,
-        names: &BTreeSet<String>,
-    ) -> Result<rhai::Scope<'static>, EvalError> {
-        let inner = self.lock()?;
+    /// Another one for Rhai, with only these variables.
+    pub(super) fn copy_of(&self, names: &BTreeSet<String>) -> rhai::Scope<'static> {
         let mut copy = rhai::Scope::new();
-        for (name, _, value) in inner.iter_raw().filter(|(name, ..)| names.contains(*name)) {
-            copy.push_constant_dynamic(name, value.clone());
+        for (name, value) in self.named(names) {
+            copy.push_constant_dynamic(name, to_dynamic(value));
         }
-        Ok(copy)
+        copy
+    }
+
+    fn named(&self, names: &BTreeSet<String>) -> impl Iterator<Item = (&'static str, &Value)> {
+        self.values
+            .0
+            .iter()
+            .filter(|(name, _)| names.contains(*name))
+            .map(|(name, value)| (*name, value))
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, rhai::Scope<'static>>, EvalError> {
-        match self.0.try_lock() {
-            Ok(inner) => Ok(inner),
+        match self.converted.try_lock() {
+            Ok(converted) => Ok(converted),
             Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
             // Waiting for ourselves would be for ever.
             Err(TryLockError::WouldBlock) if Evaluation::is_running() => Err(EvalError::Failed(
                 "an evaluation cannot begin another one on the same scope".into(),
             )),
             Err(TryLockError::WouldBlock) => {
-                Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner))
+                Ok(self.converted.lock().unwrap_or_else(PoisonError::into_inner))
             }
         }
     }
@@ -100,13 +138,12 @@ impl Scope {
 
 impl Clone for Scope {
     fn clone(&self) -> Self {
-        Self(Mutex::new(self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()))
+        Self { values: self.values.clone(), converted: Mutex::new(rhai::Scope::new()) }
     }
 }
 
 impl fmt::Debug for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        f.debug_set().entries(inner.iter_raw().map(|(name, ..)| name)).finish()
+        f.debug_set().entries(self.values.0.iter().map(|(name, _)| name)).finish()
     }
 }

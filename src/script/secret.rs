@@ -3,6 +3,8 @@
 //! So a secret never reaches a run, a trace or the store. Whoever performs an attempt replaces each
 //! `SECRET_OPEN secret:NAME SECRET_CLOSE` by the secret's value.
 
+use crate::model::Value;
+
 /// Begins the marker of a secret: U+E000, of the private use area, which no text from outside keeps.
 pub const SECRET_OPEN: char = '\u{E000}';
 /// Ends the marker of a secret: U+E001.
@@ -21,9 +23,30 @@ pub(super) fn is_secret_name(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
+/// `value`, in which no text from outside can stand for a secret.
+pub(super) fn without_secrets(value: &Value) -> Value {
+    match value {
+        Value::Text(text) if text.contains(SECRET_OPEN) => {
+            Value::text(text.replace(SECRET_OPEN, "\u{FFFD}"))
+        }
+        Value::List(items) => Value::List(items.iter().map(without_secrets).collect()),
+        Value::Map(map) => Value::Map(
+            map.iter().map(|(key, value)| (key.clone(), without_secrets(value))).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_from_outside_cannot_stand_for_a_secret() {
+        let forged = Value::from([("a", Value::List(vec![secret_marker("db").into()]))]);
+        let clean = without_secrets(&forged).to_string();
+        assert!(clean.contains("secret:db") && !clean.contains(SECRET_OPEN));
+    }
 
     #[test]
     fn a_marker_carries_the_name() {

@@ -19,7 +19,8 @@ impl Builtin {
 
     /// The names of its parameters, the optional ones with a `?`.
     pub(crate) fn params(&self) -> Vec<String> {
-        let inside = self.signature.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
+        let inside =
+            self.signature.split_once('(').map_or("", |(_, rest)| rest.trim_end_matches(')'));
         let mut optional = false;
         let mut params = Vec::new();
         for part in inside.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -41,7 +42,11 @@ impl Builtin {
 /// All of them. A name may come more than once, with other numbers of arguments.
 pub(crate) fn builtins() -> impl Iterator<Item = Builtin> {
     let entry = |plugin_only| {
-        move |&(signature, doc): &(&'static str, &'static str)| Builtin { signature, doc, plugin_only }
+        move |&(signature, doc): &(&'static str, &'static str)| Builtin {
+            signature,
+            doc,
+            plugin_only,
+        }
     };
     PURE.iter().map(entry(false)).chain(PLUGIN_ONLY.iter().map(entry(true)))
 }
@@ -85,7 +90,10 @@ const PURE: &[(&str, &str)] = &[
     ("record(address)", "the record, or () if there is none"),
     ("record(kind, id)", "the record, or () if there is none"),
     ("records(kind)", "all records of a kind, at most 1,000"),
-    ("records(kind, index, value)", "the records whose indexed field has this value, at most 1,000"),
+    (
+        "records(kind, index, value)",
+        "the records whose indexed field has this value, at most 1,000",
+    ),
     ("secret(name)", "a secret, only where a webhook or an action sends it"),
     ("bucket(experiment, subject)", "0 to 9999, always the same for the same two"),
     // Time.

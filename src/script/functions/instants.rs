@@ -23,7 +23,10 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("span", |text: &str| -> Answer<Span> {
         let duration: Duration = text.parse().map_err(|error| format!("{error}"))?;
         duration.elapsed().ok_or_else(|| {
-            format!("\"{text}\" counts open time and has no fixed length; only elapsed time is a span").into()
+            format!(
+                "\"{text}\" counts open time and has no fixed length; only elapsed time is a span"
+            )
+            .into()
         })
     });
     engine.register_fn("to_seconds", |span: Span| -> rhai::Dynamic {
@@ -46,7 +49,9 @@ pub(super) fn register(engine: &mut Engine) {
         let days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
         days[usize::try_from(zoned.weekday().to_monday_zero_offset()).unwrap_or(0) % 7].to_owned()
     });
-    engine.register_fn("format", |instant: Instant, pattern: &str| formatted(instant, pattern, "UTC"));
+    engine.register_fn("format", |instant: Instant, pattern: &str| {
+        formatted(instant, pattern, "UTC")
+    });
     engine.register_fn("format", formatted);
 }
 
@@ -64,7 +69,9 @@ fn arithmetic(engine: &mut Engine) {
 
 /// Registers a getter of a part of an instant, in UTC and in a named zone.
 fn part<T: rhai::Variant + Clone>(engine: &mut Engine, name: &str, get: fn(&Zoned) -> T) {
-    engine.register_fn(name, move |instant: Instant| -> Answer<T> { Ok(get(&zoned(instant, "UTC")?)) });
+    engine.register_fn(name, move |instant: Instant| -> Answer<T> {
+        Ok(get(&zoned(instant, "UTC")?))
+    });
     engine.register_fn(name, move |instant: Instant, zone: &str| -> Answer<T> {
         Ok(get(&zoned(instant, zone)?))
     });

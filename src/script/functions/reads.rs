@@ -6,18 +6,19 @@ use crate::model::{Address, Value, is_name};
 
 use super::super::convert::{to_dynamic, to_value, type_name};
 use super::super::host;
-use super::super::secret::{is_secret_name, secret_marker};
+use super::super::secret::{is_secret_name, secret_marker, without_secrets};
 use super::Answer;
 
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("record", |address: &str| -> Answer<Dynamic> {
         let address: Address = address.parse().map_err(|error| format!("{error}"))?;
-        Ok(to_dynamic(&host::record(&address.kind, &address.id)?))
+        Ok(read(&host::record(&address.kind, &address.id)?))
     });
     engine.register_fn("record", |kind: &str, id: &str| one(kind, id));
     engine.register_fn("record", |kind: &str, id: INT| one(kind, &id.to_string()));
     engine.register_fn("record", |other: Dynamic| -> Answer<Dynamic> {
-        Err(format!("`record` needs an address such as \"lead/42\", not {}", type_name(&other)).into())
+        Err(format!("`record` needs an address such as \"lead/42\", not {}", type_name(&other))
+            .into())
     });
     engine.register_fn("record", |_: Dynamic, id: Dynamic| -> Answer<Dynamic> {
         Err(format!("`record` needs a kind and an id, both text, not {}", type_name(&id)).into())
@@ -26,9 +27,11 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("records", |kind: &str, index: &str, value: Dynamic| -> Answer<Array> {
         let key = to_value(&value)?;
         match &key {
-            Value::Null => return Err(empty_key(kind, index, "()")),
-            Value::Text(text) if text.is_empty() => return Err(empty_key(kind, index, "an empty text")),
-            Value::List(_) | Value::Map(_) => return Err(empty_key(kind, index, key.type_name())),
+            Value::Null => return empty_key(kind, index, "()"),
+            Value::Text(text) if text.is_empty() => {
+                return empty_key(kind, index, "an empty text");
+            }
+            Value::List(_) | Value::Map(_) => return empty_key(kind, index, key.type_name()),
             _ => {}
         }
         many(kind, Some((index, &key)))
@@ -44,16 +47,21 @@ pub(super) fn register(engine: &mut Engine) {
 
 fn one(kind: &str, id: &str) -> Answer<Dynamic> {
     let address = Address::new(kind, id).map_err(|error| format!("{error}"))?;
-    Ok(to_dynamic(&host::record(&address.kind, &address.id)?))
+    Ok(read(&host::record(&address.kind, &address.id)?))
 }
 
 fn many(kind: &str, filter: Option<(&str, &Value)>) -> Answer<Array> {
     if !is_name(kind) {
         return Err(format!("\"{kind}\" is not a kind of record").into());
     }
-    Ok(host::records(kind, filter)?.iter().map(to_dynamic).collect())
+    Ok(host::records(kind, filter)?.iter().map(read).collect())
 }
 
-fn empty_key(kind: &str, index: &str, what: &str) -> Box<rhai::EvalAltResult> {
-    format!("`records(\"{kind}\", \"{index}\", …)` looks for {what}, which is no key").into()
+/// A record's texts come from outside.
+fn read(value: &Value) -> Dynamic {
+    to_dynamic(&without_secrets(value))
+}
+
+fn empty_key(kind: &str, index: &str, what: &str) -> Answer<Array> {
+    Err(format!("`records(\"{kind}\", \"{index}\", …)` looks for {what}, which is no key").into())
 }

@@ -11,6 +11,9 @@ use super::Answer;
 /// How many buckets `bucket` knows: a ten-thousandth is fine enough for any experiment.
 const BUCKETS: u64 = 10_000;
 
+/// Nothing (`()`) inside of a longer text is a mistake, however the text is put together.
+pub(super) const NOTHING: &str = "() cannot be part of a text; give it a value with `??`";
+
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("trim", |text: &str| text.trim().to_owned());
     engine.register_fn("replace", replace);
@@ -25,7 +28,8 @@ pub(super) fn register(engine: &mut Engine) {
         Ok(to_value(&value)?.to_json().to_string())
     });
     engine.register_fn("bucket", |experiment: &str, subject: &str| {
-        (Digest::of(&[b"bucket", experiment.as_bytes(), subject.as_bytes()]).short() % BUCKETS) as i64
+        (Digest::of(&[b"bucket", experiment.as_bytes(), subject.as_bytes()]).short() % BUCKETS)
+            as i64
     });
     // Rhai prints lists, objects and floats in its own way; these read like JSON.
     engine.register_fn("to_string", |value: FLOAT| printed(&value.into()));
@@ -41,7 +45,7 @@ fn printed(value: &Dynamic) -> Answer<String> {
 }
 
 fn nothing_in_text() -> Answer<String> {
-    Err("() cannot be part of a text; give it a value with `??`".into())
+    Err(NOTHING.into())
 }
 
 /// Counts before it builds, so that a long text in every place of a long text stays within bounds.
@@ -64,7 +68,9 @@ fn join(list: &mut Array, separator: &str) -> Answer<String> {
             value => joined.push_str(&value.to_string()),
         }
         if joined.len() > limits::TEXT_BYTES {
-            return Err(format!("the text would be longer than {} bytes", limits::TEXT_BYTES).into());
+            return Err(
+                format!("the text would be longer than {} bytes", limits::TEXT_BYTES).into()
+            );
         }
     }
     Ok(joined)

@@ -143,6 +143,7 @@ fn what_is_missing_is_named_as_written() {
         ("vars.twin[0].subject", "vars.twin[0]"),
         ("record(\"lead/7\").owner", "record(\"lead/7\").owner"),
         ("event.data.items.map(|i| i.price)", "i.price"),
+        ("`ü ${event.data.nothing}`", "event.data.nothing"),
         ("event.data.items.map(|i| i.n + event.data.plus)", "event.data.plus"),
         ("event.data?.none.deeper", "event.data?.none.deeper"),
     ] {
@@ -163,6 +164,8 @@ fn errors_speak_our_language() {
         ("event.data.none.to_lower()", "`to_lower` does not work on nothing (`()`)"),
         ("event.data.score - \"a\"", "`-` does not work between a number and text"),
         ("\"a\" + event.data.none", "() cannot be part of a text; give it a value with `??`"),
+        ("`a ${event.data.none}`", "() cannot be part of a text; give it a value with `??`"),
+        ("event.data.none.to_string()", "() cannot be part of a text; give it a value with `??`"),
         ("1 / 0", "division by zero: 1 / 0"),
         ("1.0 / 0.0", "`1.0 / 0.0`: inf is not a number that can be kept"),
         ("|x| x", "`|x| x`: a function is not a value"),
@@ -202,6 +205,14 @@ fn records_are_read_through_the_host() {
     assert_eq!(read("record(event.subject).owner"), Value::from("ana"));
     assert_eq!(read("record(\"lead\", 42).score"), Value::Int(80));
     assert_eq!(read("record(\"lead/7\")"), Value::Null);
+    assert_eq!(read("(record(\"absence\", \"ana\")?.ends ?? now) <= now"), Value::Bool(true));
+    assert_eq!(
+        read("record(\"consent\", event.data.email)?.marketing == true"),
+        Value::Bool(false)
+    );
+    assert_eq!(read("(vars.twin + [event.data])[0].new"), Value::Int(7));
+    assert_eq!(read("secret(\"crm\")"), Value::from(super::super::secret_marker("crm")));
+    assert!(matches!(failure("secret(\"../x\")"), EvalError::Failed(_)));
     assert_eq!(read("records(\"lead\", \"owner\", \"ana\").len()"), Value::Int(1));
     for source in
         ["record(\"broken/1\")", "records(\"broken\").len()", "1 + record(\"broken\", 1).x"]
@@ -256,6 +267,10 @@ fn conditions_say_why_they_are_false() {
     ] {
         assert_eq!(check(source, true).unwrap(), Test::False(why.into()));
     }
+    assert_eq!(
+        check("event.data.score\n   >= 80", true).unwrap(),
+        Test::False("event.data.score >= 80 was false: event.data.score = 49".into())
+    );
     assert_eq!(check("event.data.score == 49 && vars.half", false).unwrap(), Test::True);
     assert!(matches!(check("event.data.nothing > 3", false), Err(EvalError::Missing(_))));
     assert!(matches!(check("record(\"broken/1\") == ()", true), Err(EvalError::Read(_))));
