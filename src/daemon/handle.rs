@@ -1,7 +1,14 @@
 //! [`Handle`]: how the API reaches the engine.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use tokio::sync::oneshot;
+
 use crate::model::{Input, Reply};
-use crate::pump::{Answer, Query};
+use crate::pump::{Answer, Query, Response};
+
+use super::mailbox::{Mailbox, Message};
 
 /// Why an input or a question could not be taken now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,7 +28,7 @@ pub enum Unavailable {
 }
 
 /// How the daemon is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// Working.
     Ready,
@@ -31,18 +38,60 @@ pub enum Health {
     Draining,
 }
 
+/// Bytes counted for an input beside its payload.
+const INPUT_BYTES: usize = 256;
+
 /// Reaches the engine's queue. Cheap to clone.
 #[derive(Clone)]
-pub struct Handle {}
+pub struct Handle(Arc<Shared>);
+
+pub(super) struct Shared {
+    pub(super) mailbox: Mailbox,
+    health: AtomicU8,
+    pub(super) disk_full: AtomicBool,
+}
 
 impl Handle {
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Shared {
+            mailbox: Mailbox::default(),
+            health: AtomicU8::new(Health::Starting as u8),
+            disk_full: AtomicBool::new(false),
+        }))
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.0
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        self.0.health.store(health as u8, Ordering::Release);
+    }
+
     /// Hands in an input and waits until its decision is durable.
     ///
     /// # Errors
-    /// [`Unavailable`] when it was not taken; nothing happened then.
+    /// [`Unavailable`] when it was not taken; nothing happened then. [`Unavailable::Failed`] when
+    /// the engine stopped in between: whether it happened is not known.
     pub async fn submit(&self, input: Input) -> Result<Reply, Unavailable> {
-        let _ = input;
-        Err(Unavailable::Stopping)
+        if self.health() == Health::Draining {
+            return Err(Unavailable::Stopping);
+        }
+        let bytes = match &input {
+            Input::Event(draft) => {
+                if self.0.disk_full.load(Ordering::Relaxed) {
+                    return Err(Unavailable::DiskFull);
+                }
+                INPUT_BYTES + draft.data.weight()
+            }
+            _ => INPUT_BYTES,
+        };
+        let (reply, answer) = oneshot::channel();
+        self.0.mailbox.offer(Message::Input(input, Some(reply)), bytes)?;
+        match answer.await {
+            Ok(Response::Reply(reply)) => Ok(reply),
+            Ok(Response::Answer(_)) | Err(_) => Err(lost()),
+        }
     }
 
     /// Asks a question; the answer holds only what is durable.
@@ -50,13 +99,25 @@ impl Handle {
     /// # Errors
     /// [`Unavailable`].
     pub async fn ask(&self, query: Query) -> Result<Answer, Unavailable> {
-        let _ = query;
-        Err(Unavailable::Stopping)
+        let (reply, answer) = oneshot::channel();
+        self.0.mailbox.offer(Message::Ask(query, reply), INPUT_BYTES)?;
+        match answer.await {
+            Ok(Response::Answer(answer)) => Ok(answer),
+            Ok(Response::Reply(_)) | Err(_) => Err(lost()),
+        }
     }
 
     /// How the daemon is.
     #[must_use]
     pub fn health(&self) -> Health {
-        Health::Starting
+        match self.0.health.load(Ordering::Acquire) {
+            health if health == Health::Ready as u8 => Health::Ready,
+            health if health == Health::Draining as u8 => Health::Draining,
+            _ => Health::Starting,
+        }
     }
+}
+
+fn lost() -> Unavailable {
+    Unavailable::Failed("the engine stopped before it could answer".to_owned())
 }

@@ -1,10 +1,23 @@
 //! The running daemon: executor, timers, drain, systemd, wiring around the pump.
+//!
+//! One thread decides, one writes, and a tokio runtime performs effects and serves HTTP. Time and
+//! the outside come in here and nowhere else.
 
+mod clock;
 mod config;
+mod executor;
 mod handle;
+mod looping;
+mod mailbox;
+pub mod notify;
+mod start;
+mod writer;
 
+pub use clock::Clock;
 pub use config::{
     BadConfig, CONFIG_FILE, CONFIG_VARIABLE, Config, Endpoint, HttpConfig, Limits, LogConfig,
-    LogFormat, LogLevel, Retention, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
+    LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
 };
 pub use handle::{Handle, Health, Unavailable};
+pub use looping::Fatal;
+pub use start::{Daemon, StartError};

@@ -112,8 +112,8 @@ pub struct Command {
     pub scope: Arc<Map>,
     /// `now` in templates.
     pub armed: Instant,
-    /// How long the attempt may take.
-    pub timeout: Span,
+    /// How long the attempt may take; `None`: as the action's settings say.
+    pub timeout: Option<Span>,
 }
 
 /// How an attempt ended.

@@ -106,6 +106,14 @@ pub struct Event {
     pub lineage: Lineage,
 }
 
+impl Event {
+    /// See [`Draft::identity`].
+    #[must_use]
+    pub fn identity(&self) -> Digest {
+        Digest::of(&[self.source.as_bytes(), self.id.as_bytes()])
+    }
+}
+
 /// Where an emitted event comes from, so that loops end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Lineage {

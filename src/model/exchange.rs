@@ -5,11 +5,10 @@ use std::sync::Arc;
 use super::address::Address;
 use super::effect::{Command, Outcome};
 use super::event::{Draft, StoredEvent};
-use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunNo};
+use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunId, RunNo};
 use super::record::Record;
 use super::run::{Run, TraceEntry};
 use super::task::Task;
-use super::time::Instant;
 use super::value::{Text, Value};
 
 /// Every reason for the engine to wake. Closed.
@@ -31,6 +30,8 @@ pub enum Input {
     Inbox(InboxNo, Task),
     /// The rule set was put in force (at start, or by a reload).
     Rules,
+    /// Time to remove what is past its retention.
+    Sweep,
 }
 
 /// The end of an attempt, addressed.
@@ -92,6 +93,8 @@ pub struct Decision {
     pub release: Vec<Command>,
     /// Given to whoever waits for it when the writes are durable.
     pub reply: Option<Reply>,
+    /// What `log:` steps said, for the daemon's log: the run, its workflow, the text.
+    pub said: Vec<(RunId, Name, Text)>,
 }
 
 /// A change of state. `State` derives every index from these.
@@ -99,10 +102,14 @@ pub struct Decision {
 pub enum Write {
     /// A new event, or a known one with more runs and verdicts.
     Event(Arc<StoredEvent>),
+    /// An event is past its retention.
+    EventGone(Arc<StoredEvent>),
+    /// A run is past its retention.
+    RunGone(Arc<Run>),
     /// (source, id) is taken: by which event, with which fingerprint.
     Identity(Digest, EventNo, Digest),
-    /// A new or changed run.
-    Run(Arc<Run>),
+    /// A new or changed run, with what it was before.
+    Run(Option<Arc<Run>>, Arc<Run>),
     /// Entries of a run's story that left its row; the number is that of the first.
     Spill(RunNo, u32, Vec<TraceEntry>),
     /// A new or changed record with the values of its declared indexes.
@@ -117,8 +124,6 @@ pub enum Write {
     Bundle(BundleId, Arc<[u8]>),
     /// The declared indexes of every record kind, so that a change is noticed at start.
     Indexes(Vec<(Name, Vec<Name>)>),
-    /// Engine time, which never goes back.
-    Clock(Instant),
 }
 
 /// The answer to an input.

@@ -11,6 +11,7 @@ mod exchange;
 mod id;
 pub mod limits;
 mod record;
+mod retention;
 mod run;
 mod task;
 mod time;
@@ -25,6 +26,7 @@ pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
 pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
 pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};
 pub use record::Record;
+pub use retention::Retention;
 pub use run::{
     Arm, ArmRole, ArmSubject, Ladder, Origin, Parent, Run, Status, Trace, TraceEntry, Wait,
 };

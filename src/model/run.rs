@@ -122,8 +122,8 @@ impl Status {
 pub enum Origin<'a> {
     /// An event, by source and id.
     Event(&'a str, &'a str),
-    /// A step of a parent run.
-    Child(Digest, u32),
+    /// A step of a parent run, and how often a person had it tried again.
+    Child(Digest, u32, u16),
 }
 
 impl Origin<'_> {
@@ -134,9 +134,13 @@ impl Origin<'_> {
             Self::Event(source, id) => {
                 Digest::of(&[workflow.as_bytes(), b"event", source.as_bytes(), id.as_bytes()])
             }
-            Self::Child(parent, pc) => {
-                Digest::of(&[workflow.as_bytes(), b"child", &parent.0, &pc.to_be_bytes()])
-            }
+            Self::Child(parent, pc, generation) => Digest::of(&[
+                workflow.as_bytes(),
+                b"child",
+                &parent.0,
+                &pc.to_be_bytes(),
+                &generation.to_be_bytes(),
+            ]),
         }
     }
 }

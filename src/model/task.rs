@@ -35,6 +35,16 @@ pub enum Task {
         /// The key, if the mode is `queued`.
         key: Option<Text>,
     },
+    /// Remove events that are past their retention, those after `after`.
+    SweepEvents {
+        /// The last event already looked at.
+        after: EventNo,
+    },
+    /// Remove runs that are past their retention, those after `after`.
+    SweepRuns {
+        /// The last run already looked at.
+        after: RunNo,
+    },
     /// Rebuild the index rows of a record kind after its declaration changed.
     Reindex {
         /// The kind.

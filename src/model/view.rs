@@ -65,6 +65,22 @@ pub trait View {
         value: &Value,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, ReadError>;
+    /// Events after `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn events_after(
+        &self,
+        after: EventNo,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, ReadError>;
+    /// Runs after `after`, oldest first, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn runs_after(&self, after: RunNo, limit: usize) -> Result<Vec<Arc<Run>>, ReadError>;
+    /// Whether a run that lives, or failed and may be retried, began with this event.
+    fn is_event_used(&self, no: EventNo) -> bool;
     /// Whether a bundle's sources are stored.
     ///
     /// # Errors
@@ -89,10 +105,11 @@ pub trait View {
     fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
     /// Living children of a run.
     fn children(&self, run: RunNo) -> Vec<RunNo>;
-    /// Events with this subject (or with none) after `after`, oldest first, at most `limit`.
-    fn events_about(&self, subject: Option<&str>, after: EventNo, limit: usize) -> Vec<EventNo>;
-    /// Whether a lane has room for one more attempt.
-    fn credit(&self, lane: &str) -> bool;
+    /// Events with this subject after `after`, oldest first, at most `limit`. May contain a few
+    /// with another subject: the event's row decides.
+    fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo>;
+    /// How many more attempts a lane has room for.
+    fn credit(&self, lane: &str) -> usize;
     /// The number the next event gets.
     fn next_event(&self) -> EventNo;
     /// The number the next run gets.

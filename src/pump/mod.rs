@@ -1,5 +1,294 @@
 //! The loop without tokio: inputs in, batches to the store, replies and commands out when durable.
+//!
+//! The daemon drives it with real time and threads, tests and `adjutant test` with virtual time;
+//! nobody else decides. One batch syncs while the next is decided; what a decision answers or wants
+//! performed leaves only after its batch is durable.
 
+mod library;
 mod query;
 
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use crate::engine::{self, World};
+use crate::model::{
+    BundleId, Command, InboxNo, Input, Instant, Name, ReadError, Reply, Retention, RunId, RunNo,
+    Task, Text, View, Write, limits,
+};
+use crate::rules::{Bundle, RuleSet};
+use crate::store::{Batch, State, Store};
+
+pub use library::Library;
 pub use query::{Answer, Query, Story};
+
+/// Due runs looked up at a time.
+const DUE_PAGE: usize = 64;
+
+/// The engine's loop. `T` is what an answer is given to.
+pub struct Pump<T> {
+    state: State,
+    rules: Arc<RuleSet>,
+    library: Library,
+    /// The engine's own work, in order of writing.
+    inbox: VecDeque<(InboxNo, Task)>,
+    /// Runs whose effect was under way when the daemon stopped.
+    recover: VecDeque<RunNo>,
+    /// What leaves when the current batch is durable.
+    current: Released<T>,
+    /// What leaves when the batch being synced is durable.
+    syncing: Option<Released<T>>,
+    inputs: usize,
+    retention: Retention,
+}
+
+/// What may leave now that its batch is durable.
+pub struct Released<T> {
+    /// Answers, in order of decision.
+    pub responses: Vec<(T, Response)>,
+    /// Attempts to perform, with the version that holds their templates.
+    pub commands: Vec<(Command, Option<Arc<Bundle>>)>,
+    /// What `log:` steps said.
+    pub said: Vec<(RunId, Name, Text)>,
+}
+
+/// The answer to an input or to a question.
+#[derive(Debug)]
+pub enum Response {
+    /// To an input.
+    Reply(Reply),
+    /// To a question.
+    Answer(Answer),
+}
+
+impl<T> Default for Released<T> {
+    fn default() -> Self {
+        Self { responses: Vec::new(), commands: Vec::new(), said: Vec::new() }
+    }
+}
+
+impl<T> Released<T> {
+    fn is_empty(&self) -> bool {
+        self.responses.is_empty() && self.commands.is_empty() && self.said.is_empty()
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.responses.append(&mut other.responses);
+        self.commands.append(&mut other.commands);
+        self.said.append(&mut other.said);
+    }
+}
+
+impl<T> Pump<T> {
+    /// Takes the lead of a store, loads the state and puts `rules` in force.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or cannot be read.
+    pub fn open(
+        store: Arc<dyn Store>,
+        rules: Arc<RuleSet>,
+        now: Instant,
+    ) -> Result<Self, ReadError> {
+        let (state, unfinished) = State::load(store)?;
+        let mut pump = Self {
+            state,
+            library: Library::new(&rules),
+            rules,
+            inbox: unfinished.inbox.into(),
+            recover: unfinished.started.into(),
+            current: Released::default(),
+            syncing: None,
+            inputs: 0,
+            retention: Retention::default(),
+        };
+        pump.decide(now, Input::Rules, None)?;
+        Ok(pump)
+    }
+
+    /// Keeps what is over as long as this says.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Decides an input; `token` gets the reply when it is durable.
+    ///
+    /// # Errors
+    /// [`ReadError::Store`]: the store failed and the daemon must stop.
+    pub fn take(&mut self, now: Instant, input: Input, token: Option<T>) -> Result<(), ReadError> {
+        self.decide(now, input, token)
+    }
+
+    /// Answers a question; the answer leaves when everything it may have seen is durable.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn ask(&mut self, query: &Query, token: T) -> Result<(), ReadError> {
+        let answer = query::answer(&self.state, &self.library, query)?;
+        self.current.responses.push((token, Response::Answer(answer)));
+        Ok(())
+    }
+
+    /// Does one piece of the engine's own work: recovery first, then the inbox, timers that are
+    /// due, and pending effects with credit. False when there is none.
+    ///
+    /// # Errors
+    /// As [`Pump::take`].
+    pub fn work(&mut self, now: Instant) -> Result<bool, ReadError> {
+        if let Some(run) = self.recover.pop_front() {
+            self.decide(now, Input::Recover(run), None)?;
+            return Ok(true);
+        }
+        if let Some((no, task)) = self.inbox.pop_front() {
+            self.decide(now, Input::Inbox(no, task), None)?;
+            return Ok(true);
+        }
+        if self.state.next_due().is_some_and(|due| due <= now) {
+            for run in self.state.due(now, DUE_PAGE) {
+                self.decide(now, Input::Timer(run), None)?;
+            }
+            return Ok(true);
+        }
+        if let Some(run) = self.state.startable() {
+            self.decide(now, Input::Start(run), None)?;
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// Whether the current batch should be closed before more is decided.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let (writes, bytes) = self.state.pending();
+        self.inputs >= limits::BATCH_INPUTS
+            || writes >= limits::BATCH_WRITES
+            || bytes >= limits::BATCH_BYTES
+    }
+
+    /// Closes the current batch for [`Store::commit`]. `None` when nothing was written, or while
+    /// the batch before is still syncing.
+    pub fn seal(&mut self) -> Option<Batch> {
+        if self.syncing.is_some() {
+            return None;
+        }
+        self.inputs = 0;
+        let batch = self.state.seal()?;
+        self.syncing = Some(std::mem::take(&mut self.current));
+        Some(batch)
+    }
+
+    /// The sealed batch is durable: what waited for it may leave.
+    pub fn durable(&mut self) -> Released<T> {
+        self.state.durable();
+        self.syncing.take().unwrap_or_default()
+    }
+
+    /// What may leave without a commit, because nothing was written and nothing is syncing.
+    pub fn unwritten(&mut self) -> Option<Released<T>> {
+        let nothing = self.syncing.is_none() && self.state.pending() == (0, 0);
+        (nothing && !self.current.is_empty()).then(|| std::mem::take(&mut self.current))
+    }
+
+    /// Answers that only read may leave with the batch being synced: they saw nothing newer.
+    pub fn attach_unwritten(&mut self) {
+        if self.state.pending() != (0, 0) {
+            return;
+        }
+        if let Some(syncing) = &mut self.syncing {
+            syncing.append(std::mem::take(&mut self.current));
+            self.inputs = 0;
+        }
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.state.next_due()
+    }
+
+    /// Effects being performed.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.state.in_flight()
+    }
+
+    /// From now on no attempt is started.
+    pub fn drain(&mut self) {
+        self.state.drain();
+    }
+
+    /// Whether a batch is being synced.
+    #[must_use]
+    pub fn is_syncing(&self) -> bool {
+        self.syncing.is_some()
+    }
+
+    /// The state, for looking at.
+    #[must_use]
+    pub fn view(&self) -> &State {
+        &self.state
+    }
+
+    fn decide(&mut self, wall: Instant, input: Input, token: Option<T>) -> Result<(), ReadError> {
+        self.inputs += 1;
+        let now = self.state.tick(wall);
+        let shelf = self.library.over(&self.state);
+        let world = World {
+            rules: &self.rules,
+            bundles: &shelf,
+            view: &self.state,
+            now,
+            retention: self.retention,
+        };
+        let kept = input.clone();
+        // A decision only reads: a panic in it leaves nothing half done.
+        let decided = std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));
+        let decision = match decided {
+            Ok(Ok(decision)) => decision,
+            Ok(Err(ReadError::Corrupt(why))) => {
+                tracing::error!(?kept, %why, "damaged state: the input is put aside");
+                engine::quarantine(&world, &kept, &why)?
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(panic) => {
+                let why = panic_text(&*panic);
+                tracing::error!(?kept, why, "the engine failed: the input is put aside");
+                engine::quarantine(&world, &kept, &format!("the engine failed: {why}"))?
+            }
+        };
+        for write in &decision.writes {
+            if let Write::Inbox(no, task) = write {
+                self.inbox.push_back((*no, task.clone()));
+            }
+        }
+        self.state.apply(decision.writes)?;
+        for command in decision.release {
+            let bundle = self.bundle(command.bundle);
+            self.current.commands.push((command, bundle));
+        }
+        self.current.said.extend(decision.said);
+        if let (Some(token), Some(reply)) = (token, decision.reply) {
+            self.current.responses.push((token, Response::Reply(reply)));
+        }
+        Ok(())
+    }
+
+    fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {
+        engine::Bundles::bundle(&self.library.over(&self.state), id)
+    }
+
+    /// The number the next event gets: how many were accepted before, plus one.
+    #[must_use]
+    pub fn next_event(&self) -> u64 {
+        self.state.next_event().0
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "it panicked".to_owned())
+}

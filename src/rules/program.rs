@@ -197,6 +197,31 @@ pub enum Action {
     Summit,
 }
 
+impl Action {
+    /// The step's main key, as people wrote it.
+    #[must_use]
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Email(_) => "email",
+            Self::Webhook(_) => "webhook",
+            Self::Escalate(_) => "escalate",
+            Self::Call { .. } => "call",
+            Self::Record(_) => "record",
+            Self::Delay(_) => "delay",
+            Self::WaitFor { .. } => "wait_for",
+            Self::Branch(_) => "branch",
+            Self::Emit { .. } => "emit",
+            Self::Vars(_) => "vars",
+            Self::Rhai(_) => "rhai",
+            Self::Log(_) => "log",
+            Self::Stop(_) => "stop",
+            Self::Fail(_) => "fail",
+            Self::Level { .. } => "level",
+            Self::Summit => "summit",
+        }
+    }
+}
+
 /// One arm of a [`Action::Branch`].
 #[derive(Debug)]
 pub struct BranchArm {

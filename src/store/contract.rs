@@ -1,6 +1,20 @@
 //! [`Store`]: what a place for state must be able to do, and how it may fail.
+//!
+//! Any key of up to [`MAX_KEY`] bytes and any value of up to [`MAX_VALUE`] bytes is allowed, the
+//! empty ones included. `conformance` holds every implementation to what is written here.
+
+use std::sync::Arc;
 
 use crate::model::ReadError;
+
+/// Bytes of a key: a record id of `limits::SUBJECT_BYTES` with room for tags, names and numbers
+/// around it. More would not do elsewhere: 256 keys on an inner page of sled must stay inside its
+/// log, and PostgreSQL indexes no more than 2,704 bytes.
+pub const MAX_KEY: usize = 1_536;
+
+/// Bytes of a value: four times a whole batch of `limits::BATCH_BYTES`, so that only a mistake of
+/// ours reaches it.
+pub const MAX_VALUE: usize = 16 * 1024 * 1024;
 
 /// An ordered byte map with atomic, durable, fenced commits.
 ///
@@ -17,7 +31,12 @@ pub trait Store: Send + Sync {
     /// Rows with `from <= key < to` in key order, at most `limit`.
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError>;
     /// Applies a batch whole and makes it durable before it returns. A batch whose number is not
-    /// above the last one is already there: nothing happens and that is a success.
+    /// above the last one is already there: nothing happens and that is a success. Another epoch
+    /// than the current one is [`StoreError::Fenced`], whatever the number.
+    ///
+    /// After [`StoreError::Fenced`] and [`StoreError::Refused`] nothing has happened. After any
+    /// other error the batch may be there or not, and a store on a disk refuses everything until
+    /// it is opened again: after a failed sync the page cache looks fine while the disk is not.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;
@@ -27,7 +46,7 @@ pub trait Store: Send + Sync {
 pub type Row = (Vec<u8>, Vec<u8>);
 
 /// The right to write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lead {
     /// Goes into every [`Batch`].
     pub epoch: u64,
@@ -66,8 +85,68 @@ pub struct Space {
     pub total: u64,
 }
 
+impl Space {
+    /// Whether new events should be refused, so that outcomes and timers have room to go on: below
+    /// 256 MiB or a twentieth of the medium, whichever is more.
+    #[must_use]
+    pub const fn is_nearly_full(&self) -> bool {
+        const RESERVE: u64 = 256 * 1024 * 1024;
+        let share = self.total / 20;
+        self.free < if share > RESERVE { share } else { RESERVE }
+    }
+}
+
+/// What is to be done with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is the next one: apply it.
+    Apply,
+    /// It has been applied before: nothing is to be done, and that is a success.
+    Known,
+}
+
+impl Batch {
+    /// Decides, given the last leader and commit, what is to be done with this batch. Every store
+    /// asks this, so that fencing and numbering are the same everywhere.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] for another epoch than the current one; [`StoreError::Refused`] for
+    /// a gap in the numbers and for a key or value over its limit.
+    pub fn admit(&self, at: Lead) -> Result<Admission, StoreError> {
+        if self.epoch != at.epoch {
+            return Err(StoreError::Fenced);
+        }
+        if self.number <= at.number {
+            return Ok(Admission::Known);
+        }
+        if self.number - at.number > 1 {
+            return Err(StoreError::Refused(format!(
+                "batch {} follows batch {}: one between them is missing",
+                self.number, at.number
+            )));
+        }
+        for op in &self.ops {
+            let (key, value) = match op {
+                Op::Put(key, value) => (key.len(), value.len()),
+                Op::Delete(key) => (key.len(), 0),
+            };
+            if key > MAX_KEY {
+                return Err(StoreError::Refused(format!(
+                    "a key has {key} bytes, the most is {MAX_KEY}"
+                )));
+            }
+            if value > MAX_VALUE {
+                return Err(StoreError::Refused(format!(
+                    "a value has {value} bytes, the most is {MAX_VALUE}"
+                )));
+            }
+        }
+        Ok(Admission::Apply)
+    }
+}
+
 /// Why the store failed.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another leader has a higher epoch; this process must stop.
     #[error("another daemon has taken over this store")]
@@ -81,6 +160,9 @@ pub enum StoreError {
     /// Whether a commit happened cannot be known; this process must stop.
     #[error("the outcome of a commit is not known: {0}")]
     Unknown(String),
+    /// What was asked cannot be done, whoever asks and however often; nothing was done.
+    #[error("the store refuses: {0}")]
+    Refused(String),
     /// What was read is not what was written.
     #[error("the store is damaged: {0}")]
     Corrupt(String),
@@ -95,5 +177,27 @@ impl From<StoreError> for ReadError {
             StoreError::Corrupt(what) => Self::Corrupt(what.into()),
             other => Self::Store(other.to_string().into()),
         }
+    }
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn lead(&self) -> Result<Lead, StoreError> {
+        (**self).lead()
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        (**self).get(key)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        (**self).scan(from, to, limit)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        (**self).commit(batch)
+    }
+
+    fn space(&self) -> Result<Space, StoreError> {
+        (**self).space()
     }
 }

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use url::Url;
 
-use crate::model::{Name, Span, Text};
+use crate::model::{Name, Retention, Span, Text};
 use crate::rules::{Diagnostic, Label, Severity, SourceFile};
 
 use places::{Misplaced, Places};
@@ -182,27 +182,6 @@ pub struct Limits {
     pub event_size: usize,
     /// Bytes of requests that wait for the engine; over it they get 503. Default: 64 MiB.
     pub queue: usize,
-}
-
-/// `retention:`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Events, and with them the memory of what is a duplicate. Default: 30 d.
-    pub events: Span,
-    /// Runs that are over. Default: 90 d.
-    pub runs: Span,
-    /// Runs that failed. Default: 365 d.
-    pub failed_runs: Span,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self {
-            events: Span::from_days(30),
-            runs: Span::from_days(90),
-            failed_runs: Span::from_days(365),
-        }
-    }
 }
 
 /// `log:`

@@ -1,0 +1,287 @@
+//! [`Secrets`]: values that are named in the configuration and in rules, never written there.
+//!
+//! A name is looked up in `$CREDENTIALS_DIRECTORY/NAME` (systemd's `LoadCredential=`), then in the
+//! environment as `ADJUTANT_SECRET_NAME`, upper-cased and with `-` as `_`. Files are read at each
+//! attempt, so a renewed credential counts at once. Values never reach a log, a trace, the store
+//! or an error: they live in [`SecretString`], and what the other side sends back is scrubbed.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::model::Text;
+
+/// Bytes of a secret: a key or a token is far smaller, and a wrong path may lead to a huge file.
+const SECRET_BYTES: u64 = 64 * 1024;
+/// Shorter secrets are not searched for in answers: they would blacken half of every text.
+const SCRUB_FROM: usize = 4;
+/// What names in the environment begin with.
+const ENVIRONMENT_PREFIX: &str = "ADJUTANT_SECRET_";
+
+/// The name of a secret: letters, digits, `_` and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretName(Text);
+
+impl SecretName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where it is looked for in the environment.
+    fn variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.0.to_ascii_uppercase().replace('-', "_"))
+    }
+}
+
+impl FromStr for SecretName {
+    type Err = SecretError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if text.is_empty() || text.len() > 128 || !text.chars().all(allowed) {
+            return Err(SecretError::Name(text.chars().take(40).collect()));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a secret cannot be had. Says where it was looked for, never what was found.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// The text cannot name a secret.
+    #[error("`{0}` cannot name a secret: letters, digits, `_` and `-`")]
+    Name(String),
+    /// It is nowhere.
+    #[error("there is no secret `{name}`: looked {places}")]
+    Missing {
+        /// Its name.
+        name: SecretName,
+        /// Where it was looked for.
+        places: String,
+    },
+    /// It is there and cannot be used.
+    #[error("the secret `{name}` in {place} {problem}")]
+    Unusable {
+        /// Its name.
+        name: SecretName,
+        /// Where it was found.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Finds secrets by name. Its `Debug` shows names only.
+#[derive(Clone, Debug, Default)]
+pub struct Secrets {
+    directory: Option<PathBuf>,
+    environment: BTreeMap<String, SecretString>,
+}
+
+impl Secrets {
+    /// From this process's environment.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+        Self::new(directory, std::env::vars_os())
+    }
+
+    /// From a directory of credentials and an environment, of which only `ADJUTANT_SECRET_…` is
+    /// kept.
+    #[must_use]
+    pub fn new(
+        directory: Option<PathBuf>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let environment = environment
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
+            .map(|(name, value)| (name, SecretString::from(value)))
+            .collect();
+        Self { directory: directory.filter(|path| !path.as_os_str().is_empty()), environment }
+    }
+
+    /// The value of a secret. One line end at the end of a file does not count.
+    ///
+    /// Reads a small file, which systemd keeps in memory.
+    ///
+    /// # Errors
+    /// [`SecretError`] when it is nowhere, empty, not UTF-8, too long, or cannot be read.
+    pub fn get(&self, name: &SecretName) -> Result<SecretString, SecretError> {
+        let unusable = |place: String, problem: &str| SecretError::Unusable {
+            name: name.clone(),
+            place,
+            problem: problem.to_owned(),
+        };
+        if let Some(directory) = &self.directory {
+            let path = directory.join(name.as_str());
+            match read_bounded(&path) {
+                Ok(Some(bytes)) => {
+                    let place = || path.display().to_string();
+                    let mut text = String::from_utf8(bytes)
+                        .map_err(|_| unusable(place(), "is not UTF-8 text"))?;
+                    let end = text.strip_suffix('\n').unwrap_or(&text);
+                    text.truncate(end.strip_suffix('\r').unwrap_or(end).len());
+                    if text.is_empty() {
+                        return Err(unusable(place(), "is empty"));
+                    }
+                    return Ok(SecretString::from(text));
+                }
+                Ok(None) => {
+                    let problem = format!("is longer than {SECRET_BYTES} bytes");
+                    return Err(unusable(path.display().to_string(), &problem));
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    let problem = format!("cannot be read: {error}");
+                    return Err(unusable(path.display().to_string(), &problem));
+                }
+            }
+        }
+        let variable = name.variable();
+        match self.environment.get(&variable) {
+            Some(value) if value.expose_secret().is_empty() => {
+                Err(unusable(format!("the variable {variable}"), "is empty"))
+            }
+            Some(value) => Ok(value.clone()),
+            None => Err(SecretError::Missing { name: name.clone(), places: self.places(name) }),
+        }
+    }
+
+    fn places(&self, name: &SecretName) -> String {
+        let variable = name.variable();
+        match &self.directory {
+            Some(directory) => {
+                format!(
+                    "for {} and the variable {variable}",
+                    directory.join(name.as_str()).display()
+                )
+            }
+            None => format!(
+                "for the variable {variable}; CREDENTIALS_DIRECTORY, where files are looked for, is not set"
+            ),
+        }
+    }
+}
+
+/// The secrets that one attempt used, so that an answer that repeats them can be scrubbed.
+#[derive(Debug, Default)]
+pub(crate) struct UsedSecrets(Vec<SecretString>);
+
+impl UsedSecrets {
+    pub(crate) fn add(&mut self, secret: SecretString) {
+        self.0.push(secret);
+    }
+
+    /// `text` without any of them.
+    pub(crate) fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in &self.0 {
+            let secret = secret.expose_secret();
+            if secret.len() >= SCRUB_FROM && text.contains(secret) {
+                text = Cow::Owned(text.replace(secret, "[secret]"));
+            }
+        }
+        text
+    }
+}
+
+/// The file's bytes; `None` if there are more than [`SECRET_BYTES`].
+fn read_bounded(path: &Path) -> std::io::Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SECRET_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= SECRET_BYTES).then_some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    fn name(text: &str) -> SecretName {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_directory_wins_over_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("smtp-password"), "from-file\n").unwrap();
+        let vars = environment(&[
+            ("ADJUTANT_SECRET_SMTP_PASSWORD", "from-env"),
+            ("ADJUTANT_SECRET_HOOK", "hook-value"),
+            ("PATH", "/bin"),
+        ]);
+        let secrets = Secrets::new(Some(folder.path().to_owned()), vars.clone());
+        let get = |secrets: &Secrets, which: &str| {
+            secrets.get(&name(which)).unwrap().expose_secret().to_owned()
+        };
+        assert_eq!(get(&secrets, "smtp-password"), "from-file");
+        assert_eq!(get(&secrets, "hook"), "hook-value");
+        assert_eq!(get(&Secrets::new(None, vars), "smtp-password"), "from-env");
+    }
+
+    #[test]
+    fn a_missing_secret_says_where_it_was_looked_for() {
+        let secrets = Secrets::new(Some("/run/credentials".into()), []);
+        let message = secrets.get(&name("hook-key")).unwrap_err().to_string();
+        assert!(message.contains("/run/credentials/hook-key"), "{message}");
+        assert!(message.contains("ADJUTANT_SECRET_HOOK_KEY"), "{message}");
+        let message = Secrets::new(None, []).get(&name("hook-key")).unwrap_err().to_string();
+        assert!(message.contains("CREDENTIALS_DIRECTORY"), "{message}");
+    }
+
+    #[test]
+    fn unusable_files_are_named_and_not_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |file: &str, content: &[u8]| {
+            std::fs::write(folder.path().join(file), content).unwrap();
+        };
+        write("empty", b"\n");
+        write("binary", b"\xff\xfehunter2");
+        write("long", &vec![b'x'; 70_000]);
+        let secrets = Secrets::new(Some(folder.path().to_owned()), []);
+        for (file, problem) in [("empty", "empty"), ("binary", "UTF-8"), ("long", "longer")] {
+            let message = secrets.get(&name(file)).unwrap_err().to_string();
+            assert!(message.contains(problem) && message.contains(file), "{message}");
+            assert!(!message.contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn names_cannot_leave_the_directory() {
+        for bad in ["", "../passwd", "a/b", ".", "a b", "ä"] {
+            assert!(bad.parse::<SecretName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn nothing_prints_a_value() {
+        let secrets = Secrets::new(None, environment(&[("ADJUTANT_SECRET_A", "hunter2")]));
+        let value = secrets.get(&name("a")).unwrap();
+        let mut used = UsedSecrets::default();
+        used.add(value.clone());
+        for shown in [format!("{secrets:?}"), format!("{value:?}"), format!("{used:?}")] {
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(used.scrub("you said hunter2!"), "you said [secret]!");
+    }
+}

@@ -1,0 +1,34 @@
+//! `/-/healthy` and `/-/ready`: open to everybody, and they say nothing else.
+
+use axum::Json;
+use axum::http::{Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::engine::Engine;
+use super::problem::Problem;
+use super::wire;
+use crate::daemon::Health;
+
+/// Seconds after which to ask again.
+const RETRY: u32 = 1;
+
+/// Healthy: the process answers. Ready: it also takes events.
+pub(super) fn answer<B>(engine: &Engine, request: &Request<B>) -> Result<Response, Problem> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let detail = "only GET is taken here";
+        return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail));
+    }
+    let state = |word: &str| Json(wire::State { status: word.to_owned() }).into_response();
+    if request.uri().path() == "/-/healthy" {
+        return Ok(state("healthy"));
+    }
+    let not_yet = |detail: &str| {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail);
+        Err(Problem { retry_after: Some(RETRY), ..problem })
+    };
+    match engine.health() {
+        Health::Ready => Ok(state("ready")),
+        Health::Starting => not_yet("the daemon is starting"),
+        Health::Draining => not_yet("the daemon is stopping"),
+    }
+}

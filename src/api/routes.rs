@@ -1,0 +1,106 @@
+//! [`App`]: what every request goes through, and the table of routes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower::ServiceExt as _;
+
+use super::access::{Gate, Head, Peer};
+use super::engine::Engine;
+use super::extract::read_body;
+use super::problem::Problem;
+use super::{ApiSettings, escalations, events, health, ingest, records, runs};
+use crate::daemon::Scope;
+
+/// What the API knows while it runs.
+pub(super) struct App {
+    pub(super) engine: Engine,
+    pub(super) settings: ApiSettings,
+    gate: Gate,
+    router: Router,
+}
+
+impl App {
+    pub(super) fn new(engine: Engine, settings: ApiSettings) -> Arc<Self> {
+        let gate = Gate::new(settings.tokens.clone(), settings.public_url.clone());
+        let router = router(engine.clone());
+        Arc::new(Self { engine, settings, gate, router })
+    }
+
+    /// Answers one request, whatever it is.
+    pub(super) async fn answer<B>(&self, peer: Peer, request: Request<B>) -> Response
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::fmt::Display + Into<axum::BoxError>,
+    {
+        let result = match request.uri().path() {
+            "/-/healthy" | "/-/ready" => health::answer(&self.engine, &request),
+            _ => self.serve(peer, request).await,
+        };
+        result.unwrap_or_else(IntoResponse::into_response)
+    }
+
+    async fn serve<B>(&self, peer: Peer, request: Request<B>) -> Result<Response, Problem>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: std::fmt::Display + Into<axum::BoxError>,
+    {
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let kind = path.strip_prefix("/v1/events").filter(|_| parts.method == Method::POST);
+        let kind = match kind {
+            Some("") => Some(None),
+            Some(rest) => rest.strip_prefix('/').map(Some),
+            None => None,
+        };
+        let scope = match (kind, &parts.method) {
+            (Some(_), _) => Scope::Ingest,
+            (None, &Method::GET | &Method::HEAD) => Scope::Read,
+            (None, _) => Scope::Operate,
+        };
+        let head = Head { method: &parts.method, uri: &parts.uri, headers: &parts.headers };
+        let caller = self.gate.admit(peer, head, scope)?;
+        if let Some(kind) = kind {
+            let most = ingest::most_bytes(&parts.headers, self.settings.event_bytes);
+            let body = read_body(body, most, &parts.headers).await?;
+            let (headers, query) = (&parts.headers, parts.uri.query());
+            let incoming = ingest::Incoming { caller: &caller, headers, kind, query, body };
+            return ingest::take(self, incoming).await;
+        }
+        parts.extensions.insert(caller);
+        let request = Request::from_parts(parts, Body::new(body));
+        match self.router.clone().oneshot(request).await {
+            Ok(response) => Ok(response),
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Every route but those of the hot path (`POST /v1/events…`) and of `/-/`.
+fn router(engine: Engine) -> Router {
+    Router::new()
+        .route("/v1/runs", get(runs::list))
+        .route("/v1/runs/{id}", get(runs::show))
+        .route("/v1/runs/{id}/cancel", post(runs::cancel))
+        .route("/v1/runs/{id}/retry", post(runs::retry))
+        .route("/v1/records/{kind}", get(records::list))
+        .route("/v1/records/{kind}/{*id}", get(records::show))
+        .route("/v1/escalations", get(escalations::list))
+        .route("/v1/escalations/{id}/acknowledge", post(escalations::acknowledge))
+        .route("/v1/escalations/{id}/resolve", post(escalations::resolve))
+        .route("/v1/events", get(events::list))
+        .route("/v1/events/{no}", get(events::show))
+        .fallback(async |request: axum::extract::Request| {
+            Problem::not_found(format_args!("route {}", request.uri().path()))
+        })
+        .method_not_allowed_fallback(async |request: axum::extract::Request| {
+            let (method, path) = (request.method(), request.uri().path());
+            let detail = format!("{path} does not take {method}");
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail)
+        })
+        .with_state(engine)
+}

@@ -1,0 +1,96 @@
+//! Events on the wire.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{self, StoredEvent};
+
+/// An accepted event with what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the order of acceptance.
+    pub no: u64,
+    /// Its id.
+    pub id: String,
+    /// Its source.
+    pub source: String,
+    /// Its type.
+    pub r#type: String,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// When it happened.
+    pub time: String,
+    /// When it was accepted.
+    pub accepted: String,
+    /// The payload.
+    pub data: serde_json::Value,
+    /// Further attributes.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub extensions: serde_json::Map<String, serde_json::Value>,
+    /// The run that emitted it, by number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emitted_by: Option<String>,
+    /// The workflows among its causes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<String>,
+    /// The runs it started, by number.
+    pub runs: Vec<String>,
+    /// What each workflow that looked at it decided.
+    pub verdicts: Vec<Verdict>,
+}
+
+/// What one workflow decided about an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The workflow.
+    pub workflow: String,
+    /// `fired queued where if busy own error woke exited resolved`.
+    pub code: String,
+    /// The failing clause with its operands, or the error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A page of events, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Events {
+    /// The events.
+    pub events: Vec<Event>,
+    /// `before` of the next page; left out on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+}
+
+impl Event {
+    /// From the model.
+    #[must_use]
+    pub fn new(stored: &StoredEvent) -> Self {
+        let event = &stored.event;
+        let extensions = event.extensions.iter();
+        Self {
+            no: event.no.0,
+            id: event.id.to_string(),
+            source: event.source.to_string(),
+            r#type: event.kind.to_string(),
+            subject: event.subject.as_deref().map(str::to_owned),
+            time: event.time.to_string(),
+            accepted: event.accepted.to_string(),
+            data: event.data.to_json(),
+            extensions: extensions.map(|(key, value)| (key.to_string(), value.to_json())).collect(),
+            emitted_by: event.lineage.run.map(|run| run.to_string()),
+            causes: event.lineage.workflows.iter().map(ToString::to_string).collect(),
+            runs: stored.runs.iter().map(ToString::to_string).collect(),
+            verdicts: stored.verdicts.iter().map(Verdict::new).collect(),
+        }
+    }
+}
+
+impl Verdict {
+    fn new(verdict: &model::Verdict) -> Self {
+        Self {
+            workflow: verdict.workflow.to_string(),
+            code: verdict.code.as_str().to_owned(),
+            detail: verdict.detail.as_deref().map(str::to_owned),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What goes over the wire: JSON in and out of the API, also read by the commands.
+//!
+//! Separate from the model, so that neither the state nor the engine is bound by what clients rely
+//! on. Instants are RFC 3339 in UTC, runs are named `17-9f86d081884c7d65` (or by number alone where
+//! only that is known), what is not there is left out.
+
+mod event;
+mod record;
+mod run;
+mod story;
+
+pub use event::{Event, Events, Verdict};
+pub use record::{Record, Records};
+pub use run::{Acknowledged, Cause, Escalation, Escalations, Listening, Run, Runs, Waiting};
+pub use story::{Entry, StepRef, Story};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::Text;
+
+/// An error, `application/problem+json` of RFC 9457 with the extension `code`. The type is
+/// `about:blank` and so left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The status in words.
+    pub title: String,
+    /// The status.
+    pub status: u16,
+    /// A stable word for machines, such as `conflict`.
+    pub code: String,
+    /// What is wrong and what to do about it.
+    pub detail: String,
+}
+
+/// The answer of `/-/healthy` and `/-/ready`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// `healthy` or `ready`.
+    pub status: String,
+}
+
+/// An event is accepted: it is on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Its id.
+    pub id: Text,
+    /// Its source.
+    pub source: Text,
+    /// Its number.
+    pub event: u64,
+    /// Whether it was known already.
+    pub duplicate: bool,
+}
+
+/// The answer to a batch, in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// One for each event.
+    pub results: Vec<BatchResult>,
+}
+
+/// What became of one event of a batch: the fields of [`Accepted`], or those of [`Problem`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BatchResult {
+    /// The status it would have got alone.
+    pub status: u16,
+    /// See [`Accepted::id`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<Text>,
+    /// See [`Accepted::source`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Text>,
+    /// See [`Accepted::event`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<u64>,
+    /// See [`Accepted::duplicate`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duplicate: Option<bool>,
+    /// See [`Problem::code`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// See [`Problem::detail`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+impl BatchResult {
+    /// 202.
+    #[must_use]
+    pub fn accepted(accepted: Accepted) -> Self {
+        Self {
+            status: 202,
+            id: Some(accepted.id),
+            source: Some(accepted.source),
+            event: Some(accepted.event),
+            duplicate: Some(accepted.duplicate),
+            ..Self::default()
+        }
+    }
+
+    /// Any other status.
+    #[must_use]
+    pub fn refused(problem: &Problem) -> Self {
+        Self {
+            status: problem.status,
+            code: Some(problem.code.clone()),
+            detail: Some(problem.detail.clone()),
+            ..Self::default()
+        }
+    }
+}
+
+/// What an operator asked for is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// The run.
+    pub id: String,
+    /// What came of it.
+    pub result: serde_json::Value,
+}

@@ -1,0 +1,226 @@
+//! `adjutant serve`: the daemon put together, run, and brought to its end.
+//!
+//! In order: configuration → log → rules → state → actions → sockets → engine → API → ready → wait →
+//! API → engine → end. What fails on the way up ends the process with the code that says whether
+//! starting again can help.
+
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::rule_files::{self, Checked};
+use super::{Exit, Failure, Globals, action_settings, log, socket};
+use crate::actions::{Performer, Secrets};
+use crate::api::{self, ApiSettings, Listeners};
+use crate::daemon::{Clock, Config, Daemon, Fatal, StartError, notify};
+use crate::model::Text;
+use crate::rules::{Diagnostic, Files, Look, RuleSet, render};
+use crate::store::{SledStore, StoreError, honest};
+
+/// The folder of the state within the data directory.
+const STATE: &str = "state";
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  adjutant serve
+  adjutant serve --config /etc/adjutant/adjutant.yaml
+
+SIGTERM and Ctrl-C let what is under way end; a second one does not wait for it, and nothing is lost
+by that either.")]
+pub(super) struct Serve {}
+
+pub(super) fn run(_: &Serve, globals: &Globals) -> Result<Exit, Failure> {
+    // Before anything starts a thread: a filter is for the threads that exist and their children.
+    let honest = honest::install();
+    let config = rule_files::config_or_fail(globals)?;
+    log::start(config.log, globals.color);
+    if let Err(why) = honest {
+        tracing::warn!("{why}");
+    }
+    let rules = rules(&config)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(Exit::Again, format!("no runtime could be started: {error}"))
+        })?
+        .block_on(serve(&config, rules))
+}
+
+async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
+    let counted = match rules.workflows.len() {
+        1 => "1 workflow".to_owned(),
+        many => format!("{many} workflows"),
+    };
+    let state = config.data_dir.join(STATE);
+    socket::prepare(&config.data_dir)?;
+    let store = SledStore::open(&state).map_err(|error| storage(&error))?;
+    let performer = performer(config)?;
+    let unix = socket::bind(&config.data_dir)?;
+    let tcp = listen(config).await?;
+    let mut daemon = Daemon::start(Arc::new(store), Arc::new(rules), performer, config.retention)
+        .map_err(|error| match error {
+        StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
+        StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
+    })?;
+    let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
+    let listeners = Listeners { tcp: Some(tcp), unix };
+    let settings = ApiSettings::of(config, new_event_id);
+    tasks.spawn(api::serve(daemon.handle(), listeners, settings, shutdown.clone()));
+    tasks.close();
+
+    let mut asked = Asked::listen()?;
+    notify::ready(&counted);
+    tracing::info!(listen = %config.http.listen, data_dir = %config.data_dir.display(), "ready: {counted}");
+    let ended = tokio::select! {
+        name = asked.to_stop() => {
+            tracing::info!("{name}: letting what is under way end");
+            None
+        }
+        ended = daemon.over() => Some(ended),
+    };
+    notify::stopping();
+    shutdown.cancel();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => tokio::select! {
+            ended = async { tasks.wait().await; daemon.drain(); daemon.over().await } => ended,
+            name = asked.to_stop() => {
+                tracing::warn!("{name} again: what is under way goes on at the next start");
+                Ok(())
+            }
+        },
+    };
+    socket::remove(&config.data_dir);
+    match ended {
+        Ok(()) => {
+            tracing::info!("stopped");
+            Ok(Exit::Fine)
+        }
+        Err(fatal) => Err(fatally(&fatal)),
+    }
+}
+
+/// The rules, and every warning about them in the log.
+fn rules(config: &Config) -> Result<RuleSet, Failure> {
+    let Checked { sources, rules, found } = rule_files::check(
+        &config.rules,
+        &rule_files::plugins(config),
+        &rule_files::context(config),
+    );
+    for warning in found.iter().filter(|diagnostic| !diagnostic.is_error()) {
+        tracing::warn!(file = %warning.primary.file, "{}", warning.message);
+    }
+    rules.ok_or_else(|| {
+        let errors: Vec<_> = found.into_iter().filter(Diagnostic::is_error).collect();
+        let text = render(&errors, &Files::of(sources.files()), Look::Coloured);
+        Failure::report(Exit::Config, text)
+            .help("`adjutant check` shows this without starting anything")
+    })
+}
+
+fn performer(config: &Config) -> Result<Performer, Failure> {
+    let clock = Clock::start();
+    action_settings::of(config)
+        .and_then(|settings| {
+            Performer::new(&settings, Secrets::from_environment(), Arc::new(move || clock.wall()))
+        })
+        .map_err(|errors| {
+            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            let file = config
+                .file
+                .as_deref()
+                .map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
+            Failure::new(Exit::Config, format!("{file} cannot be used:\n  {}", lines.join("\n  ")))
+        })
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.http.listen;
+    TcpListener::bind(address).await.map_err(|error| {
+        let exit = match error.kind() {
+            std::io::ErrorKind::AddrInUse => Exit::Again,
+            _ => Exit::Config,
+        };
+        Failure::new(exit, format!("cannot listen at {address}: {error}"))
+            .help("is another daemon running? `http.listen` names another address")
+    })
+}
+
+/// A UUID v7: sorted by time.
+fn new_event_id() -> Text {
+    let micros = u64::try_from(Clock::start().wall().as_micros()).unwrap_or(0);
+    let (seconds, nanos) = (micros / 1_000_000, (micros % 1_000_000) as u32 * 1_000);
+    let now = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos);
+    uuid::Uuid::new_v7(now).to_string().into()
+}
+
+/// The signals that ask the daemon to stop.
+struct Asked {
+    term: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Asked {
+    fn listen() -> Result<Self, Failure> {
+        let on = |kind| {
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Again, format!("signals cannot be listened for: {error}"))
+            })
+        };
+        Ok(Self {
+            term: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// The name of the signal that asked to stop.
+    async fn to_stop(&mut self) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.term.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                _ = self.hangup.recv() => {
+                    tracing::warn!("SIGHUP: reloading is not supported yet, restart instead");
+                }
+            }
+        }
+    }
+}
+
+fn fatally(fatal: &Fatal) -> Failure {
+    match fatal {
+        Fatal::Store(error) => storage(error),
+        Fatal::Read(_) => Failure::new(Exit::Storage, fatal.to_string()),
+        Fatal::Gone(_) => Failure::new(Exit::Again, fatal.to_string()),
+    }
+}
+
+/// Whether starting again can help, for each way in which a store fails.
+fn storage(error: &StoreError) -> Failure {
+    let exit = match error {
+        StoreError::Busy(_) => Exit::Again,
+        _ => Exit::Storage,
+    };
+    Failure::new(exit, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn event_ids_are_uuids_in_order_of_time() {
+        let (one, other) = (new_event_id(), new_event_id());
+        assert_ne!(one, other);
+        let parsed: uuid::Uuid = one.parse().unwrap();
+        assert_eq!(parsed.get_version_num(), 7);
+    }
+}

@@ -1,0 +1,166 @@
+//! The engine's thread: it takes the waiting inputs, has the pump decide them, gives the batch to the
+//! writer, and lets go what is durable. While one batch syncs the next is decided.
+
+use std::time::Duration;
+
+use crate::model::{Instant, ReadError, limits};
+use crate::pump::{Pump, Released};
+use crate::store::StoreError;
+
+use super::clock::Clock;
+use super::executor::Executor;
+use super::handle::{Handle, Health};
+use super::mailbox::{Delivery, Message, Reply};
+use super::notify;
+use super::writer::Writer;
+
+/// The longest the engine sleeps: keeps the watchdog fed and the wall clock watched.
+const NAP: Duration = Duration::from_millis(500);
+/// How long effects under way may take to end when the daemon stops; after that they are repeated
+/// at the next start.
+const DRAIN_TIME: Duration = Duration::from_secs(20);
+
+/// Why the engine stopped by itself.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The store failed. The state on disk is whole; this process must not go on.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The state could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A thread is gone.
+    #[error("the {0} thread is gone")]
+    Gone(&'static str),
+}
+
+/// Everything the engine's thread owns.
+pub(super) struct Loop {
+    pub(super) pump: Pump<Reply>,
+    pub(super) handle: Handle,
+    pub(super) writer: Writer,
+    pub(super) executor: Executor,
+    pub(super) clock: Clock,
+    pub(super) watchdog: notify::Watchdog,
+}
+
+impl Loop {
+    /// Runs until told to drain and done, or until the store fails.
+    pub(super) fn run(mut self) -> Result<(), Fatal> {
+        let result = self.turns();
+        self.handle.shared().mailbox.close();
+        self.writer.stop();
+        result
+    }
+
+    fn turns(&mut self) -> Result<(), Fatal> {
+        let mut drain_until = None;
+        let mut more = true;
+        loop {
+            self.watchdog.feed(self.clock.mono());
+            let patience = if more { Duration::ZERO } else { self.patience() };
+            let room = if self.pump.is_full() { 0 } else { limits::BATCH_INPUTS };
+            let Delivery { messages, committed } =
+                self.handle.shared().mailbox.take(room, patience);
+            if let Some(result) = committed {
+                result?;
+                let released = self.pump.durable();
+                self.release(released);
+            }
+            for message in messages {
+                match message {
+                    Message::Input(input, reply) => {
+                        self.pump.take(self.clock.wall(), input, reply)?;
+                    }
+                    Message::Ask(query, reply) => self.pump.ask(&query, reply)?,
+                    Message::Drain => {
+                        self.pump.drain();
+                        drain_until = Some(self.clock.mono().to_std() + DRAIN_TIME);
+                    }
+                }
+            }
+            more = self.work(drain_until.is_some())?;
+            self.seal()?;
+            if let Some(until) = drain_until {
+                let late = self.clock.mono().to_std() >= until;
+                let idle = self.pump.in_flight() == 0 && !more;
+                if (idle || late) && !self.pump.is_syncing() {
+                    if late {
+                        tracing::warn!(
+                            effects = self.pump.in_flight(),
+                            "stopping with effects under way: they are repeated at the next start"
+                        );
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// The engine's own work, until the batch is full or has taken its time. Whether there is more.
+    fn work(&mut self, draining: bool) -> Result<bool, Fatal> {
+        if draining {
+            return Ok(false);
+        }
+        let begun = self.clock.mono();
+        while !self.pump.is_full() {
+            if !self.pump.work(self.clock.wall())? {
+                return Ok(false);
+            }
+            if self.clock.mono() - begun > limits::BATCH_TIME {
+                return Ok(true);
+            }
+        }
+        // A full batch waits for the one that syncs, and the writer's answer rings the bell.
+        Ok(!self.pump.is_syncing())
+    }
+
+    fn seal(&mut self) -> Result<(), Fatal> {
+        if self.pump.is_syncing() {
+            self.pump.attach_unwritten();
+            return Ok(());
+        }
+        if let Some(batch) = self.pump.seal() {
+            if !self.writer.commit(batch) {
+                return Err(Fatal::Gone("writer"));
+            }
+        } else if let Some(released) = self.pump.unwritten() {
+            self.release(released);
+        }
+        Ok(())
+    }
+
+    fn release(&self, released: Released<Reply>) {
+        for (reply, response) in released.responses {
+            // Whoever asked may have gone away.
+            drop(reply.send(response));
+        }
+        for (command, bundle) in released.commands {
+            self.executor.perform(command, bundle);
+        }
+        for (run, workflow, text) in released.said {
+            tracing::info!(target: "adjutant::rule", %run, %workflow, "{text}");
+        }
+    }
+
+    /// How long nothing needs to be done.
+    fn patience(&self) -> Duration {
+        let wall = self.clock.wall();
+        match self.pump.next_due() {
+            Some(due) => until(wall, due).min(NAP),
+            None => NAP,
+        }
+    }
+}
+
+fn until(now: Instant, due: Instant) -> Duration {
+    due.since(now).to_std()
+}
+
+impl Handle {
+    /// Tells the engine to finish what is under way and stop.
+    pub(super) fn drain(&self) {
+        self.set_health(Health::Draining);
+        self.shared().mailbox.push(Message::Drain);
+    }
+}

@@ -1,0 +1,132 @@
+//! [`Daemon`]: its parts put together, started and stopped.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::actions::Performer;
+use crate::model::{Input, ReadError, Retention};
+use crate::pump::Pump;
+use crate::rules::RuleSet;
+use crate::store::{Store, StoreError};
+
+use super::clock::Clock;
+use super::executor::Executor;
+use super::handle::{Handle, Health};
+use super::looping::{Fatal, Loop};
+use super::mailbox::Message;
+use super::notify::Watchdog;
+use super::writer::Writer;
+
+/// How often the room on the disk is looked at: at full speed a second writes some 20 MB.
+const SPACE_EVERY: Duration = Duration::from_secs(5);
+
+/// How often what is past its retention is removed: retention counts days.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+
+/// A running engine.
+pub struct Daemon {
+    handle: Handle,
+    over: oneshot::Receiver<Result<(), Fatal>>,
+}
+
+/// Why a daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A thread could not be started.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Daemon {
+    /// Loads the state of `store`, puts `rules` in force, and starts deciding and performing. Call
+    /// it inside a tokio runtime, which performs the effects.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start(
+        store: Arc<dyn Store>,
+        rules: Arc<RuleSet>,
+        performer: Performer,
+        retention: Retention,
+    ) -> Result<Self, StartError> {
+        let clock = Clock::start();
+        let handle = Handle::new();
+        let pump = Pump::open(store.clone(), rules, clock.wall())?.keeping(retention);
+        let runtime = tokio::runtime::Handle::current();
+        let engine = Loop {
+            pump,
+            handle: handle.clone(),
+            writer: Writer::start(store.clone(), handle.clone())?,
+            executor: Executor::new(performer, runtime, handle.clone()),
+            clock,
+            watchdog: Watchdog::from_environment(),
+        };
+        let (done, over) = oneshot::channel();
+        std::thread::Builder::new().name("adjutant-engine".to_owned()).spawn(move || {
+            // Whoever waits for the end may have gone.
+            drop(done.send(engine.run()));
+        })?;
+        tokio::spawn(watch_space(store, handle.clone()));
+        tokio::spawn(sweep(handle.clone()));
+        handle.set_health(Health::Ready);
+        Ok(Self { handle, over })
+    }
+
+    /// How to reach it.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Finishes what is under way and stops.
+    pub fn drain(&self) {
+        self.handle.drain();
+    }
+
+    /// Waits for its end: asked for, or because the store failed.
+    ///
+    /// # Errors
+    /// [`Fatal`] when it ended by itself.
+    pub async fn over(&mut self) -> Result<(), Fatal> {
+        (&mut self.over).await.unwrap_or(Err(Fatal::Gone("engine")))
+    }
+}
+
+/// Has the engine remove what is past its retention.
+async fn sweep(handle: Handle) {
+    loop {
+        handle.shared().mailbox.push(Message::Input(Input::Sweep, None));
+        tokio::time::sleep(SWEEP_EVERY).await;
+    }
+}
+
+/// Refuses new events while the disk is nearly full; outcomes and timers go on.
+async fn watch_space(store: Arc<dyn Store>, handle: Handle) {
+    loop {
+        let store = store.clone();
+        let space = tokio::task::spawn_blocking(move || store.space()).await;
+        match space {
+            Ok(Ok(space)) => {
+                let full = space.is_nearly_full();
+                let was = handle.shared().disk_full.swap(full, Ordering::Relaxed);
+                if full && !was {
+                    tracing::error!(
+                        free = space.free,
+                        "the disk is nearly full: events are refused"
+                    );
+                } else if was && !full {
+                    tracing::info!(free = space.free, "there is room again: events are taken");
+                }
+            }
+            Ok(Err(StoreError::Busy(_))) | Err(_) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the room on the disk is not known"),
+        }
+        tokio::time::sleep(SPACE_EVERY).await;
+    }
+}

@@ -1,0 +1,51 @@
+//! The thread that owns all writes to the store. It commits one batch at a time and reports.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use crate::store::{Batch, Store};
+
+use super::handle::Handle;
+
+/// Takes batches; dropped, the thread ends.
+pub(super) struct Writer {
+    batches: SyncSender<Batch>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    /// Starts the thread. Each commit's end goes to the handle's mailbox.
+    pub(super) fn start(store: Arc<dyn Store>, handle: Handle) -> std::io::Result<Self> {
+        // One batch syncs at a time.
+        let (batches, todo) = sync_channel(1);
+        let thread = std::thread::Builder::new()
+            .name("adjutant-writer".to_owned())
+            .spawn(move || write(&*store, &todo, &handle))?;
+        Ok(Self { batches, thread })
+    }
+
+    /// Hands over a batch. False when the thread is gone.
+    pub(super) fn commit(&self, batch: Batch) -> bool {
+        self.batches.send(batch).is_ok()
+    }
+
+    /// Waits for the end of the thread.
+    pub(super) fn stop(self) {
+        drop(self.batches);
+        if self.thread.join().is_err() {
+            tracing::error!("the writer ended with a panic");
+        }
+    }
+}
+
+fn write(store: &dyn Store, todo: &Receiver<Batch>, handle: &Handle) {
+    while let Ok(batch) = todo.recv() {
+        let result = store.commit(&batch);
+        let failed = result.is_err();
+        handle.shared().mailbox.committed(result);
+        if failed {
+            return;
+        }
+    }
+}

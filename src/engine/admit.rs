@@ -1,0 +1,44 @@
+//! An event comes in: known, in conflict, or accepted; then it wakes and starts runs.
+
+use crate::model::{
+    Draft, Event, EventNo, Lineage, ReadError, Refusal, Reply, RunNo, StoredEvent, Task, Write,
+};
+
+use super::stage::Stage;
+
+/// Admits an event from outside.
+pub(super) fn event(stage: &mut Stage<'_>, draft: Draft) -> Result<Reply, ReadError> {
+    let (identity, fingerprint) = (draft.identity(), draft.fingerprint());
+    if let Some((event, known)) = stage.view().identity(identity)? {
+        return Ok(if known == fingerprint {
+            Reply::Accepted { event, duplicate: true }
+        } else {
+            Reply::Refused(Refusal::Conflict { id: draft.id, source_name: draft.source })
+        });
+    }
+    let no = accept(stage, draft, Lineage::default());
+    stage.write(Write::Identity(identity, no, fingerprint));
+    Ok(Reply::Accepted { event: no, duplicate: false })
+}
+
+/// Accepts an event that is known to be new, from outside or from a run, and lets it do its work:
+/// it wakes who waits for it before it starts anything.
+pub(super) fn accept(stage: &mut Stage<'_>, draft: Draft, lineage: Lineage) -> EventNo {
+    let no = stage.new_event();
+    let event = Event {
+        no,
+        id: draft.id,
+        source: draft.source,
+        kind: draft.kind,
+        subject: draft.subject,
+        time: draft.time.unwrap_or(stage.now),
+        accepted: stage.now,
+        data: draft.data,
+        extensions: draft.extensions,
+        lineage,
+    };
+    stage.put_event(StoredEvent { event, runs: Vec::new(), verdicts: Vec::new() });
+    stage.push(Task::Wake { event: no, after: RunNo(0) });
+    stage.push(Task::Start { event: no, after: None });
+    no
+}

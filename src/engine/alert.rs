@@ -1,0 +1,39 @@
+//! Events that the engine itself makes: `message.suppressed`, `run.failed`, `escalation.*`.
+//!
+//! They carry the run that caused them, so a rule that reacts to its own failures does not loop.
+
+use crate::model::{Digest, Draft, Map, Run, Value, limits};
+
+use super::admit;
+use super::stage::Stage;
+use super::start::lineage_of;
+
+/// Emits an event about a run. At the limit of depth it is left out: the run's story has it anyway.
+pub(super) fn raise(stage: &mut Stage<'_>, run: &Run, kind: &str, data: Value) {
+    if run.depth >= limits::CAUSE_DEPTH {
+        return;
+    }
+    let Value::Map(mut data) = data else { return };
+    data.insert("run".into(), Value::text(run.id().to_string()));
+    data.insert("workflow".into(), Value::Text(run.workflow.clone()));
+    // The length of the story tells several of a kind at one step apart.
+    let entries = run.spilled + run.trace.len() as u32;
+    let id = Digest::of(&[
+        kind.as_bytes(),
+        &run.hash.0,
+        &run.pc.to_be_bytes(),
+        &run.generation.to_be_bytes(),
+        &entries.to_be_bytes(),
+    ]);
+    let draft = Draft {
+        id: id.to_string().into(),
+        source: "adjutant".into(),
+        kind: kind.into(),
+        subject: run.subject.clone(),
+        time: None,
+        data: Value::Map(data),
+        extensions: Map::new(),
+    };
+    let lineage = lineage_of(run);
+    admit::accept(stage, draft, lineage);
+}

@@ -1,0 +1,168 @@
+//! Effects: announced, gated, started when there is credit.
+
+use std::sync::Arc;
+
+use crate::model::{
+    ActionKind, Class, Command, Digest, Effect, EffectKey, EffectState, Map, ReadError, Run, RunNo,
+    Status, Task, Text, Trace, Value, Wait,
+};
+use crate::rules::Step;
+
+use super::advance::{Cursor, Flow, keep, trace};
+use super::finish;
+use super::gate::{self, Gate};
+use super::scope;
+use super::stage::Stage;
+use super::start::Fault;
+
+/// What all mail queues for.
+pub(super) const MAIL_LANE: &str = "smtp";
+
+/// What a step wants performed.
+pub(super) struct Order {
+    pub(super) action: ActionKind,
+    pub(super) lane: Text,
+    pub(super) class: Class,
+    pub(super) params: Value,
+}
+
+/// Announces an effect and starts it at once if there is credit.
+pub(super) fn arm(
+    stage: &mut Stage<'_>,
+    cursor: &mut Cursor,
+    step: &Step,
+    order: Order,
+) -> Result<Flow, Fault> {
+    let run = &cursor.run;
+    let key = EffectKey(Digest::of(&[
+        b"effect",
+        &run.hash.0,
+        &run.pc.to_be_bytes(),
+        &run.generation.to_be_bytes(),
+    ]));
+    cursor.run.wait = Wait::Effect(Box::new(Effect {
+        key,
+        action: order.action,
+        lane: order.lane,
+        class: order.class,
+        params: order.params,
+        armed: stage.now,
+        attempts: 0,
+        generation: run.generation,
+        state: EffectState::Pending,
+    }));
+    match attempt(stage, cursor, step)? {
+        None => Ok(Flow::Wait),
+        Some(reason) => {
+            let value = gate::suppressed(stage, &cursor.run, &reason);
+            cursor.run.wait = Wait::Ready;
+            Ok(Flow::Done(value, format!("suppressed: {reason}").into()))
+        }
+    }
+}
+
+/// Starts the next attempt of a run's effect, if its gate lets it and its lane has room; else it
+/// stays pending. The reason, if the gate suppressed it.
+pub(super) fn attempt(
+    stage: &mut Stage<'_>,
+    cursor: &mut Cursor,
+    step: &Step,
+) -> Result<Option<Text>, Fault> {
+    let Wait::Effect(effect) = &cursor.run.wait else { return Ok(None) };
+    if !stage.has_credit(&effect.lane) {
+        set_state(&mut cursor.run, EffectState::Pending);
+        return Ok(None);
+    }
+    let params = match gate::pass(stage, effect)? {
+        Gate::Open(params) => params,
+        Gate::Shut(reason) => return Ok(Some(reason)),
+    };
+    let Wait::Effect(effect) = &mut cursor.run.wait else { return Ok(None) };
+    effect.attempts = effect.attempts.saturating_add(1);
+    effect.state = EffectState::Started { at: stage.now };
+    let (attempt, key) = (effect.attempts, effect.key);
+    trace(stage, &mut cursor.run, Trace::Attempt(attempt, key));
+    release(stage, cursor, step, params);
+    Ok(None)
+}
+
+/// Hands the started attempt to the executor.
+pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, params: Value) {
+    let Wait::Effect(effect) = &cursor.run.wait else { return };
+    let scope = match effect.action {
+        ActionKind::Email => scope::for_templates(&cursor.run, &cursor.event.event),
+        // A webhook's fields are all evaluated already.
+        ActionKind::Webhook => Arc::new(Map::new()),
+    };
+    stage.release(Command {
+        run: cursor.run.no,
+        workflow: cursor.run.workflow.clone(),
+        attempt: effect.attempts,
+        key: effect.key,
+        action: effect.action,
+        lane: effect.lane.clone(),
+        params,
+        bundle: cursor.run.bundle,
+        event: Arc::new(cursor.event.event.clone()),
+        scope,
+        armed: effect.armed,
+        timeout: step.timeout.and_then(crate::model::Duration::elapsed),
+    });
+}
+
+pub(super) fn set_state(run: &mut Run, state: EffectState) {
+    if let Wait::Effect(effect) = &mut run.wait {
+        effect.state = state;
+    }
+}
+
+/// There is credit for this run's pending effect.
+pub(super) fn start_pending(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
+    let Some(run) = stage.take(no)? else { return Ok(()) };
+    let pending = run.effect().is_some_and(|effect| effect.state == EffectState::Pending);
+    if run.status != Status::Active || !pending {
+        stage.put_unchanged(run);
+        return Ok(());
+    }
+    let Some(cursor) = Cursor::new(stage, run)? else { return Ok(()) };
+    start(stage, cursor)
+}
+
+/// Starts the effect of a run taken from the stage, and gives the run back.
+pub(super) fn start(stage: &mut Stage<'_>, mut cursor: Cursor) -> Result<(), ReadError> {
+    let workflow = cursor.workflow.clone();
+    let Some(step) = workflow.steps.get(cursor.run.pc as usize) else {
+        stage.put(cursor.run);
+        return Ok(());
+    };
+    match attempt(stage, &mut cursor, step) {
+        Ok(None) => stage.put(cursor.run),
+        Ok(Some(reason)) => {
+            let value = gate::suppressed(stage, &cursor.run, &reason);
+            trace(stage, &mut cursor.run, Trace::Suppressed(reason));
+            settle(stage, cursor.run, step, value)?;
+        }
+        Err(Fault::Read(error)) => return Err(error),
+        Err(Fault::Cause(cause)) => {
+            finish::fail_step_and_go_on(stage, cursor.run, step, cause)?;
+        }
+    }
+    Ok(())
+}
+
+/// The step of a run taken from the stage has its result; the run goes on.
+pub(super) fn settle(
+    stage: &mut Stage<'_>,
+    mut run: Run,
+    step: &Step,
+    value: Value,
+) -> Result<(), ReadError> {
+    if let Err(cause) = keep(&mut run, step, value) {
+        return finish::fail_step_and_go_on(stage, run, step, cause);
+    }
+    run.pc = step.next;
+    run.wait = Wait::Ready;
+    stage.push(Task::Advance { run: run.no });
+    stage.put(run);
+    Ok(())
+}

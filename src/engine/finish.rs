@@ -1,0 +1,203 @@
+//! The end of steps and runs: failures go to their handlers, callers get their results, the next in
+//! the queue gets its turn.
+
+use std::collections::BTreeSet;
+
+use crate::model::{
+    Cause, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, Value, Wait, limits,
+};
+use crate::rules::{Mode, Step};
+
+use super::advance::{keep, locate, trace};
+use super::alert;
+use super::stage::Stage;
+
+/// How a run ends.
+pub(super) struct Ending {
+    pub(super) status: Status,
+    pub(super) cause: Cause,
+    /// What its caller gets; by default what it remembers.
+    pub(super) result: Option<Value>,
+}
+
+impl Ending {
+    pub(super) fn done(why: &str) -> Self {
+        Self { status: Status::Done, cause: Cause::new("done", why), result: None }
+    }
+
+    pub(super) fn failed(cause: Cause) -> Self {
+        Self { status: Status::Failed, cause, result: None }
+    }
+}
+
+/// Ends a living run.
+pub(super) fn end(
+    stage: &mut Stage<'_>,
+    no: RunNo,
+    status: Status,
+    cause: Cause,
+) -> Result<(), ReadError> {
+    let Some(run) = stage.take(no)? else { return Ok(()) };
+    if !run.status.is_alive() {
+        stage.put_unchanged(run);
+        return Ok(());
+    }
+    close(stage, run, Ending { status, cause, result: None })
+}
+
+/// Ends a run taken from the stage, with everything that follows from it.
+pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Result<(), ReadError> {
+    let Ending { status, cause, result } = ending;
+    trace(stage, &mut run, Trace::Ended(status, cause.message.clone()));
+    let awaited = match run.wait {
+        Wait::Child(child, _) => Some(child),
+        _ => None,
+    };
+    run.status = status;
+    run.ended = Some(stage.now);
+    run.wait = Wait::Over;
+    run.arms.clear();
+    run.reason = Some(cause.clone());
+    if status == Status::Failed {
+        let data = Value::from([("error", cause.to_value())]);
+        alert::raise(stage, &run, "run.failed", data);
+    }
+    if run.slot {
+        stage.push(Task::Promote { workflow: run.workflow.clone(), key: run.key.clone() });
+    }
+    let (no, parent) = (run.no, run.parent.clone());
+    let result = result.unwrap_or_else(|| {
+        Value::from([
+            ("run", Value::text(run.id().to_string())),
+            ("vars", Value::Map(run.vars.clone())),
+            ("steps", Value::Map(run.steps.clone())),
+        ])
+    });
+    stage.put(run);
+    if let Some(child) = awaited {
+        end(stage, child, Status::Cancelled, Cause::new("caller", "its caller ended"))?;
+    }
+    match parent {
+        Some(parent) => returned(stage, no, &parent, (status, cause, result)),
+        None => Ok(()),
+    }
+}
+
+/// A child run ended: its caller goes on.
+fn returned(
+    stage: &mut Stage<'_>,
+    child: RunNo,
+    parent: &Parent,
+    (status, cause, result): (Status, Cause, Value),
+) -> Result<(), ReadError> {
+    let Some(mut run) = stage.take(parent.run)? else { return Ok(()) };
+    let waits = matches!(run.wait, Wait::Child(awaited, _) if awaited == child);
+    if run.status != Status::Active || !waits {
+        stage.put_unchanged(run);
+        return Ok(());
+    }
+    trace(stage, &mut run, Trace::Returned(child, status));
+    let Some((_, workflow)) = locate(stage, &run) else {
+        stage.put(run);
+        return Ok(());
+    };
+    let Some(step) = workflow.steps.get(run.pc as usize) else {
+        stage.put(run);
+        return Ok(());
+    };
+    if status != Status::Done {
+        let code = if status == Status::Failed { cause.code } else { "cancelled".into() };
+        let message =
+            format!("run {child}, which it called, {}: {}", status.as_str(), cause.message);
+        return fail_step_and_go_on(stage, run, step, Cause::new(code, message));
+    }
+    if let Err(cause) = keep(&mut run, step, result) {
+        return fail_step_and_go_on(stage, run, step, cause);
+    }
+    run.pc = step.next;
+    run.wait = Wait::Ready;
+    stage.push(Task::Advance { run: run.no });
+    stage.put(run);
+    Ok(())
+}
+
+/// A step failed: the run goes on at its handler, or ends. The run, if it goes on.
+pub(super) fn fail_step(
+    stage: &mut Stage<'_>,
+    mut run: Run,
+    step: &Step,
+    cause: Cause,
+) -> Result<Option<Run>, ReadError> {
+    let Some(target) = step.on_error else {
+        trace(stage, &mut run, Trace::Failed(cause.clone(), "the run ends".into()));
+        close(stage, run, Ending::failed(cause))?;
+        return Ok(None);
+    };
+    let way = if target == step.next { "the run continues" } else { "on_error" };
+    trace(stage, &mut run, Trace::Failed(cause.clone(), way.into()));
+    if let Some(id) = &step.id {
+        run.steps.insert(id.clone(), Value::Null);
+    }
+    run.error = Some(cause);
+    run.pc = target;
+    run.wait = Wait::Ready;
+    Ok(Some(run))
+}
+
+/// [`fail_step`] for a run that is not being advanced at the moment.
+pub(super) fn fail_step_and_go_on(
+    stage: &mut Stage<'_>,
+    run: Run,
+    step: &Step,
+    cause: Cause,
+) -> Result<(), ReadError> {
+    if let Some(run) = fail_step(stage, run, step, cause)? {
+        stage.push(Task::Advance { run: run.no });
+        stage.put(run);
+    }
+    Ok(())
+}
+
+/// Gives free places to the runs that wait for one, oldest first.
+pub(super) fn promote(
+    stage: &mut Stage<'_>,
+    workflow: &str,
+    key: Option<&str>,
+) -> Result<(), ReadError> {
+    // The version in force decides; what it no longer knows just drains.
+    let live = stage.rules.workflows.get(workflow).map(|bundle| bundle.main.clone());
+    let (mode, max) = live.map_or((Mode::Queued, None), |live| (live.mode, live.max));
+    if mode != Mode::Queued && max.is_none() {
+        return Ok(());
+    }
+    let key = if max.is_some() { None } else { key };
+    let alive = stage.holders(workflow, key, usize::MAX)?;
+    let mut active = alive.iter().filter(|run| run.status == Status::Active).count();
+    let mut busy: BTreeSet<Option<Text>> = alive
+        .iter()
+        .filter(|run| run.status == Status::Active)
+        .map(|run| run.key.clone())
+        .collect();
+    let mut promoted = 0;
+    for run in alive.iter().filter(|run| run.status == Status::Queued) {
+        if max.is_some_and(|max| active >= max as usize) {
+            return Ok(());
+        }
+        if mode == Mode::Queued && run.key.is_some() && busy.contains(&run.key) {
+            continue;
+        }
+        if promoted == limits::TASKS_PER_INPUT / 2 {
+            stage.push(Task::Promote { workflow: workflow.into(), key: key.map(Text::from) });
+            return Ok(());
+        }
+        let Some(mut next) = stage.take(run.no)? else { continue };
+        next.status = Status::Active;
+        next.wait = Wait::Ready;
+        stage.push(Task::Advance { run: next.no });
+        busy.insert(next.key.clone());
+        stage.put(next);
+        active += 1;
+        promoted += 1;
+    }
+    Ok(())
+}

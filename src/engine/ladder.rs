@@ -1,0 +1,193 @@
+//! Escalations: a ladder is a run of its policy, a child of the run that raised it.
+//!
+//! Each level's delay counts from the level before. An acknowledgement stops the ladder; where the
+//! policy says `unresolved`, it goes on with the next level when nothing was resolved by then. What
+//! resolves it ends it, and its caller goes on.
+
+use crate::model::{
+    Arm, ArmRole, Cause, Duration, Event, Instant, Ladder, Map, ReadError, Run, Status, Task, Text,
+    Trace, Value, Wait,
+};
+use crate::rules::{EscalateStep, LadderPolicy, Step};
+
+use super::advance::{Cursor, Flow, locate, trace};
+use super::alert;
+use super::finish::{self, Ending};
+use super::scope;
+use super::stage::Stage;
+use super::start::{Fault, Seed, arm_subject, begin};
+use super::steps::{called, child_hash, eval, parent_of};
+use super::time;
+use super::waits;
+
+/// `escalate:` starts the latest version of its policy as a child run.
+pub(super) fn raise(
+    stage: &mut Stage<'_>,
+    cursor: &mut Cursor,
+    step: &Step,
+    escalate: &EscalateStep,
+) -> Result<Flow, Fault> {
+    let bundle = stage.rules.policies.get(&escalate.policy).cloned().ok_or_else(|| {
+        Cause::new("policy", format!("there is no escalation `{}` any more", escalate.policy))
+    })?;
+    let args = eval(stage, cursor, &escalate.args)?;
+    let summary = match &escalate.summary {
+        Some(shape) => text(&eval(stage, cursor, shape)?),
+        None => format!("{} of {}", escalate.policy, cursor.run.workflow).into(),
+    };
+    let severity = match &escalate.severity {
+        Some(shape) => Some(text(&eval(stage, cursor, shape)?)),
+        None => None,
+    };
+    let mut arm = None;
+    if let Some(filter) = &escalate.resolve {
+        let subject = arm_subject(stage, filter, &cursor.run, &cursor.scope)?;
+        let event = &cursor.event.event;
+        if let Some(event) = waits::look_back(stage, &cursor.run, event, filter, &subject)? {
+            trace(stage, &mut cursor.run, Trace::Woken(event.no));
+            let key = waits::filter_key(filter, &subject);
+            waits::note_taken(&mut cursor.run, key, event.no);
+            return Ok(Flow::Done(result(Some(&event), None), "resolved already".into()));
+        }
+        arm = Some(Arm { role: ArmRole::Resolve, patterns: filter.patterns.clone(), subject });
+    }
+    let seed = Seed {
+        bundle: &bundle,
+        workflow: &bundle.main,
+        event: &cursor.event.event,
+        hash: child_hash(cursor, &escalate.policy),
+        parent: Some(parent_of(cursor)?),
+        args,
+        vars: Map::new(),
+        key: None,
+        depth: cursor.run.depth,
+        lineage: cursor.run.lineage.clone(),
+        look_back: cursor.run.look_back,
+    };
+    let child = begin(stage, seed, false)?;
+    if let Some(mut run) = stage.take(child)? {
+        run.ladder = Some(Ladder { summary, severity, level: 0, acknowledged: None });
+        run.arms.extend(arm);
+        stage.put(run);
+    }
+    called(stage, cursor, step, (child, escalate.wait))
+}
+
+fn text(value: &Value) -> Text {
+    value.to_string().into()
+}
+
+/// What the caller of an escalation gets.
+fn result(event: Option<&Event>, ladder: Option<&Ladder>) -> Value {
+    let acknowledged = ladder.and_then(|ladder| ladder.acknowledged.as_ref());
+    Value::from([
+        ("event", event.map_or(Value::Null, scope::event_value)),
+        ("level", Value::Int(ladder.map_or(0, |ladder| i64::from(ladder.level)))),
+        ("acknowledged_by", acknowledged.map_or(Value::Null, |(by, _)| Value::Text(by.clone()))),
+    ])
+}
+
+/// The run reached a level: it waits until the level's time has come.
+pub(super) fn level(
+    stage: &mut Stage<'_>,
+    cursor: &mut Cursor,
+    step: &Step,
+    after: Duration,
+) -> Result<Flow, Fault> {
+    let policy = cursor.workflow.ladder.clone();
+    let at = match acknowledged_until(stage, &cursor.run, policy.as_ref())? {
+        Some(at) => at,
+        None => time::end(stage, after, step.hours.as_deref())?,
+    };
+    trace(stage, &mut cursor.run, Trace::Waiting("the next level".into(), Some(at)));
+    cursor.run.wait = Wait::Until(at);
+    Ok(Flow::Wait)
+}
+
+/// Until when an acknowledgement holds the ladder; `None` when there is none.
+fn acknowledged_until(
+    stage: &Stage<'_>,
+    run: &Run,
+    policy: Option<&LadderPolicy>,
+) -> Result<Option<Instant>, Cause> {
+    let acknowledged = run.ladder.as_ref().and_then(|ladder| ladder.acknowledged.as_ref());
+    let Some((_, at)) = acknowledged else { return Ok(None) };
+    match policy.and_then(|policy| policy.unresolved.map(|span| (span, policy.hours.as_deref()))) {
+        Some((unresolved, hours)) => time::end_from(stage, *at, unresolved, hours).map(Some),
+        None => Ok(Some(Instant::MAX)),
+    }
+}
+
+/// A level's time has come: its mails go out.
+pub(super) fn level_due(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Result<(), ReadError> {
+    if let Some(ladder) = &mut run.ladder {
+        ladder.level += 1;
+        ladder.acknowledged = None;
+        let level = ladder.level;
+        trace(stage, &mut run, Trace::Level(level));
+    }
+    run.pc = step.next;
+    run.wait = Wait::Ready;
+    stage.push(Task::Advance { run: run.no });
+    stage.put(run);
+    Ok(())
+}
+
+/// All levels are done: only a resolution, or the end of its life, ends it.
+pub(super) fn summit(stage: &mut Stage<'_>, cursor: &mut Cursor) -> Flow {
+    trace(stage, &mut cursor.run, Trace::Waiting("a resolution".into(), None));
+    cursor.run.wait = Wait::Until(Instant::MAX);
+    Flow::Wait
+}
+
+/// Somebody acknowledged an escalation taken from the stage.
+pub(super) fn acknowledge(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> Result<(), ReadError> {
+    let Some(ladder) = &mut run.ladder else {
+        stage.put_unchanged(run);
+        return Ok(());
+    };
+    ladder.acknowledged = Some((by.clone(), stage.now));
+    let level = ladder.level;
+    trace(stage, &mut run, Trace::Acknowledged(by.clone()));
+    if let Wait::Until(_) = run.wait {
+        let policy = locate(stage, &run).and_then(|(_, workflow)| {
+            let levels_left = workflow
+                .steps
+                .get(run.pc as usize)
+                .is_some_and(|step| matches!(step.action, crate::rules::Action::Level { .. }));
+            levels_left.then(|| workflow.ladder.clone()).flatten()
+        });
+        // A calendar that is gone holds the ladder: somebody is on it.
+        let until = acknowledged_until(stage, &run, policy.as_ref()).ok().flatten();
+        run.wait = Wait::Until(until.unwrap_or(Instant::MAX));
+    }
+    let data =
+        Value::from([("by", Value::Text(by.clone())), ("level", Value::Int(i64::from(level)))]);
+    alert::raise(stage, &run, "escalation.acknowledged", data);
+    stage.put(run);
+    Ok(())
+}
+
+/// An escalation taken from the stage is resolved, by an event or by a person.
+pub(super) fn resolved(
+    stage: &mut Stage<'_>,
+    mut run: Run,
+    event: Option<&Event>,
+    by: Option<&Text>,
+) -> Result<(), ReadError> {
+    let why: Text = match (event, by) {
+        (Some(event), _) => format!("{} (event {}) resolved it", event.kind, event.no).into(),
+        (None, Some(by)) => format!("{by} resolved it").into(),
+        (None, None) => "it was resolved".into(),
+    };
+    trace(stage, &mut run, Trace::Resolved(why.clone()));
+    let result = result(event, run.ladder.as_ref());
+    let level = run.ladder.as_ref().map_or(0, |ladder| i64::from(ladder.level));
+    let data = Value::from([
+        ("level", Value::Int(level)),
+        ("by", by.map_or(Value::Null, |by| Value::Text(by.clone()))),
+    ]);
+    alert::raise(stage, &run, "escalation.resolved", data);
+    let cause = Cause::new("resolved", why);
+    finish::close(stage, run, Ending { status: Status::Done, cause, result: Some(result) })
+}

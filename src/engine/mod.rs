@@ -1,0 +1,100 @@
+//! The engine: `decide` and what it calls. Pure and synchronous.
+//!
+//! It reads through a [`View`], and what it wants is data: writes, commands, a reply. The same
+//! input on the same view at the same instant gives the same decision; nothing here knows a clock,
+//! a disk, a socket or chance. Recovery loads state and goes on; decisions are never executed again.
+
+mod admit;
+mod advance;
+mod alert;
+mod effects;
+mod fields;
+mod finish;
+mod gate;
+mod ladder;
+mod operator;
+mod quarantine;
+mod reads;
+mod records;
+mod scope;
+mod settle;
+mod stage;
+mod start;
+mod steps;
+mod sweep;
+mod time;
+mod timer;
+mod waits;
+mod wake;
+
+use std::sync::Arc;
+
+use crate::model::{BundleId, Decision, Input, Instant, ReadError, Retention, View};
+use crate::rules::{Bundle, RuleSet};
+use stage::Stage;
+
+pub use quarantine::quarantine;
+pub use scope::event_value;
+
+/// What a decision may look at besides its input.
+pub struct World<'a> {
+    /// The rules in force.
+    pub rules: &'a RuleSet,
+    /// Versions that runs are pinned to.
+    pub bundles: &'a dyn Bundles,
+    /// The state.
+    pub view: &'a dyn View,
+    /// Engine time.
+    pub now: Instant,
+    /// How long what is over is kept.
+    pub retention: Retention,
+}
+
+/// Finds the version a run is pinned to.
+pub trait Bundles {
+    /// The bundle, compiled. `None` when its sources are gone or no longer compile.
+    fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>>;
+}
+
+/// Decides one input.
+///
+/// # Errors
+/// [`ReadError`] when the state could not be read; the decision then does not exist.
+pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
+    let mut stage = Stage::new(world);
+    let reply = match input {
+        Input::Event(draft) => Some(admit::event(&mut stage, *draft)?),
+        Input::Timer(run) => {
+            timer::due(&mut stage, run)?;
+            None
+        }
+        Input::Outcome(settled) => {
+            settle::outcome(&mut stage, settled)?;
+            None
+        }
+        Input::Start(run) => {
+            effects::start_pending(&mut stage, run)?;
+            None
+        }
+        Input::Recover(run) => {
+            settle::recover(&mut stage, run)?;
+            None
+        }
+        Input::Operator(operator) => Some(operator::act(&mut stage, operator)?),
+        Input::Inbox(no, task) => {
+            stage.done(no);
+            stage.push(task);
+            None
+        }
+        Input::Rules => {
+            records::rules_changed(&mut stage)?;
+            None
+        }
+        Input::Sweep => {
+            sweep::begin(&mut stage);
+            None
+        }
+    };
+    stage.work()?;
+    Ok(stage.into_decision(reply))
+}

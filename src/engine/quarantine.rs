@@ -1,0 +1,65 @@
+//! What becomes of an input that the engine could not decide: a panic, or a damaged row.
+//!
+//! It is put aside and never tried again by itself: a run is failed as `broken` and waits for a
+//! person, an event is refused, an item of the inbox is dropped. Nothing loops.
+
+use std::sync::Arc;
+
+use crate::model::{
+    Cause, Decision, Input, Operator, ReadError, Refusal, Reply, RunNo, Status, Trace, TraceEntry,
+    Wait, Write,
+};
+
+use super::World;
+
+/// The decision that puts `input` aside. `why` is what went wrong.
+///
+/// # Errors
+/// [`ReadError`] when the store fails; a damaged row only leaves its run as it is.
+pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decision, ReadError> {
+    let mut decision = Decision::default();
+    let run = match input {
+        Input::Event(_) | Input::Rules | Input::Sweep => {
+            decision.reply = Some(Reply::Refused(Refusal::Broken(why.to_owned())));
+            None
+        }
+        Input::Operator(operator) => {
+            decision.reply = Some(Reply::Refused(Refusal::Broken(why.to_owned())));
+            match operator {
+                // A person may still cancel what cannot be decided.
+                Operator::Cancel { run, .. } => Some(*run),
+                _ => None,
+            }
+        }
+        Input::Timer(run) | Input::Start(run) | Input::Recover(run) => Some(*run),
+        Input::Outcome(settled) => Some(settled.run),
+        Input::Inbox(no, task) => {
+            decision.writes.push(Write::InboxDone(*no));
+            match task {
+                crate::model::Task::Advance { run } => Some(*run),
+                _ => None,
+            }
+        }
+    };
+    if let Some(no) = run {
+        decision.writes.extend(fail(world, no, why)?);
+    }
+    Ok(decision)
+}
+
+fn fail(world: &World<'_>, no: RunNo, why: &str) -> Result<Option<Write>, ReadError> {
+    let old = match world.view.run(no) {
+        Ok(Some(run)) if run.status.is_alive() => run,
+        Ok(_) | Err(ReadError::Corrupt(_)) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut run = (*old).clone();
+    run.status = Status::Failed;
+    run.reason = Some(Cause::new("broken", why));
+    run.ended = Some(world.now);
+    run.wait = Wait::Over;
+    run.arms.clear();
+    let what = Trace::Ended(Status::Failed, why.into());
+    run.trace.push(TraceEntry { at: world.now, pc: run.pc, what });
+    Ok(Some(Write::Run(Some(old), Arc::new(run))))
+}

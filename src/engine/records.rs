@@ -1,0 +1,183 @@
+//! `record:` steps, and the indexes that rules declare.
+
+use std::sync::Arc;
+
+use crate::model::{
+    Address, Cause, Instant, Map, Name, ReadError, Record, Task, Text, Value, Write, limits,
+};
+use crate::rules::{RecordChange, RecordStep, RuleSet};
+
+use super::advance::{Cursor, Flow};
+use super::stage::Stage;
+use super::start::Fault;
+use super::steps::eval;
+
+/// Records given new index rows in one task.
+const REINDEX_PER_TASK: usize = 256;
+
+/// Does a `record:` step. It advances without interruption, so a check before it cannot race.
+pub(super) fn step(
+    stage: &mut Stage<'_>,
+    cursor: &mut Cursor,
+    step: &RecordStep,
+) -> Result<Flow, Fault> {
+    let address = address_of(&eval(stage, cursor, &step.address)?)?;
+    if is_shipped(stage.rules, &address) {
+        let message = format!("`{address}` is shipped with the rules and cannot be changed");
+        return Err(Cause::new("record", message).into());
+    }
+    let old = stage.record(&address)?;
+    let seen = old.as_ref().map_or(Value::Null, |record| record.as_read());
+    cursor.scope.set("old", &seen);
+    let mut fields = old.as_ref().map(|record| record.fields.clone()).unwrap_or_default();
+    let said = match &step.change {
+        RecordChange::Delete => {
+            if old.is_some() {
+                stage.put_record(address.clone(), None);
+            }
+            return Ok(Flow::Done(seen, format!("{address} deleted").into()));
+        }
+        RecordChange::Keep if step.unset.is_empty() => {
+            return Ok(Flow::Done(seen, format!("{address} read").into()));
+        }
+        RecordChange::Keep => "changed",
+        RecordChange::Create(_) if old.is_some() => {
+            return Err(Cause::new("exists", format!("`{address}` is there already")).into());
+        }
+        RecordChange::Create(shape) => {
+            merge(&mut fields, eval(stage, cursor, shape)?)?;
+            "created"
+        }
+        RecordChange::Set(shape) => {
+            merge(&mut fields, eval(stage, cursor, shape)?)?;
+            if old.is_some() { "changed" } else { "created" }
+        }
+    };
+    for field in &step.unset {
+        fields.remove(field);
+    }
+    let weight = Value::Map(fields.clone()).weight();
+    if weight > limits::RECORD_BYTES {
+        let message =
+            format!("`{address}` would have {weight} bytes; at most {}", limits::RECORD_BYTES);
+        return Err(Cause::new("too_large", message).into());
+    }
+    let record = Record {
+        fields,
+        revision: old.as_ref().map_or(1, |record| record.revision + 1),
+        created: old.as_ref().map_or(stage.now, |record| record.created),
+        updated: stage.now,
+        address: address.clone(),
+    };
+    let value = record.as_read();
+    // Writing what is there already is no change.
+    if old.is_none_or(|old| old.fields != record.fields) {
+        stage.put_record(address.clone(), Some(record));
+    }
+    Ok(Flow::Done(value, format!("{address} {said}").into()))
+}
+
+fn address_of(value: &Value) -> Result<Address, Cause> {
+    let wrong = |message: String| Cause::new("record", message);
+    match value {
+        Value::Text(text) => text.parse().map_err(|error| wrong(format!("{error}"))),
+        other => Err(wrong(format!(
+            "a record's address is {}; it must be text such as `lead/42`",
+            other.type_name()
+        ))),
+    }
+}
+
+fn is_shipped(rules: &RuleSet, address: &Address) -> bool {
+    rules.records.get(&address.kind).is_some_and(|kind| kind.rows.contains_key(&address.id))
+}
+
+/// Lays `changes` over `fields`. Text that is a full RFC 3339 date and time becomes an instant.
+fn merge(fields: &mut Map, changes: Value) -> Result<(), Cause> {
+    let Value::Map(changes) = changes else {
+        let message =
+            format!("the fields of a record are {}; they must be an object", changes.type_name());
+        return Err(Cause::new("record", message));
+    };
+    for (field, value) in changes {
+        if Record::is_reserved(&field) {
+            let message = format!("`{field}` is reserved: every record has it already");
+            return Err(Cause::new("record", message));
+        }
+        fields.insert(field, with_instants(value));
+    }
+    Ok(())
+}
+
+fn with_instants(value: Value) -> Value {
+    match value {
+        Value::Text(text) => match instant_in(&text) {
+            Some(at) => Value::Instant(at),
+            None => Value::Text(text),
+        },
+        Value::List(items) => Value::List(items.into_iter().map(with_instants).collect()),
+        Value::Map(map) => {
+            Value::Map(map.into_iter().map(|(key, item)| (key, with_instants(item))).collect())
+        }
+        other => other,
+    }
+}
+
+/// The instant in a full RFC 3339 text: date, `T`, time, offset.
+fn instant_in(text: &Text) -> Option<Instant> {
+    let bytes = text.as_bytes();
+    let dated = bytes.len() >= 20 && bytes[4] == b'-' && bytes[7] == b'-' && bytes[10] == b'T';
+    if dated { text.parse().ok() } else { None }
+}
+
+/// The values of a record's declared indexes.
+pub(super) fn indexed(rules: &RuleSet, record: &Record) -> Vec<(Name, Value)> {
+    let Some(kind) = rules.records.get(&record.address.kind) else { return Vec::new() };
+    kind.indexes
+        .iter()
+        .filter_map(|field| Some((field.clone(), record.fields.get(field)?.clone())))
+        .filter(|(_, value)| !value.is_null())
+        .collect()
+}
+
+/// The rules in force changed: kinds whose declared indexes differ get their index rows anew.
+pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
+    let declared: Vec<(Name, Vec<Name>)> = stage
+        .rules
+        .records
+        .iter()
+        .filter(|(_, kind)| !kind.indexes.is_empty())
+        .map(|(name, kind)| (name.clone(), kind.indexes.clone()))
+        .collect();
+    let known = stage.view().indexes()?;
+    if declared == known {
+        return Ok(());
+    }
+    for kind in declared
+        .iter()
+        .chain(&known)
+        .filter(|entry| !(declared.contains(entry) && known.contains(entry)))
+    {
+        stage.push(Task::Reindex { kind: kind.0.clone(), after: None });
+    }
+    stage.write(Write::Indexes(declared));
+    Ok(())
+}
+
+/// Writes the records of a kind once more, so that their index rows are those declared now.
+pub(super) fn reindex(
+    stage: &mut Stage<'_>,
+    kind: &str,
+    after: Option<&str>,
+) -> Result<(), ReadError> {
+    let records = stage.view().records(kind, after, REINDEX_PER_TASK)?;
+    if let (true, Some(last)) = (records.len() == REINDEX_PER_TASK, records.last()) {
+        let after = Some(last.address.id.clone());
+        stage.push_later(Task::Reindex { kind: kind.into(), after });
+    }
+    for record in records {
+        let record = Arc::unwrap_or_clone(record);
+        stage.put_record(record.address.clone(), Some(record));
+    }
+    Ok(())
+}

@@ -1,0 +1,159 @@
+//! The end of an attempt: done, tried again, failed for good, or not known.
+//!
+//! An outcome that is not known is never guessed: the attempt is repeated with the same content
+//! under the same key, or held for a person.
+
+use crate::model::{
+    Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace, Wait,
+};
+use crate::rules::{Retry, Step};
+
+use super::advance::{Cursor, trace};
+use super::effects;
+use super::finish;
+use super::gate::{self, Gate};
+use super::stage::Stage;
+use super::start::Fault;
+
+/// The longest a receiver may have us wait: past it, it is better to say that it failed.
+const RETRY_AFTER_MAX: Span = Span::from_days(1);
+
+/// An attempt ended. One that the run does not wait for any more is late and changes nothing.
+pub(super) fn outcome(stage: &mut Stage<'_>, settled: Settled) -> Result<(), ReadError> {
+    let Some(run) = stage.take(settled.run)? else { return Ok(()) };
+    let expected = run.status == Status::Active
+        && run.effect().is_some_and(|effect| {
+            effect.key == settled.key
+                && effect.attempts == settled.attempt
+                && matches!(effect.state, EffectState::Started { .. })
+        });
+    if !expected {
+        stage.put_unchanged(run);
+        return Ok(());
+    }
+    let Some((_, workflow)) = super::advance::locate(stage, &run) else {
+        // Advancing says what is wrong with its version.
+        return Cursor::new(stage, run).map(|_| ());
+    };
+    let Some(step) = workflow.steps.get(run.pc as usize) else {
+        stage.put(run);
+        return Ok(());
+    };
+    decide(stage, run, step, settled.outcome)
+}
+
+fn decide(
+    stage: &mut Stage<'_>,
+    mut run: Run,
+    step: &Step,
+    outcome: Outcome,
+) -> Result<(), ReadError> {
+    let Wait::Effect(effect) = &run.wait else {
+        stage.put(run);
+        return Ok(());
+    };
+    let (attempt, key) = (effect.attempts, effect.key);
+    match outcome {
+        Outcome::Done(value) => {
+            trace(stage, &mut run, Trace::Done(format!("attempt {attempt} succeeded").into()));
+            effects::settle(stage, run, step, value)
+        }
+        Outcome::Failed(cause) => finish::fail_step_and_go_on(stage, run, step, cause),
+        Outcome::Retry { why, .. } | Outcome::Uncertain(why) if attempt >= step.retry.attempts => {
+            let message = format!("attempt {attempt} of {} failed: {why}", step.retry.attempts);
+            finish::fail_step_and_go_on(stage, run, step, Cause::new(why.code, message))
+        }
+        Outcome::Retry { after, why } => {
+            let wait = after.map_or_else(
+                || backoff(step.retry, attempt, key.0.short()),
+                |after| after.min(RETRY_AFTER_MAX),
+            );
+            let until = stage.now + wait;
+            trace(stage, &mut run, Trace::Retrying(attempt, why, until));
+            effects::set_state(&mut run, EffectState::Backoff { until });
+            stage.put(run);
+            Ok(())
+        }
+        Outcome::Uncertain(why) => {
+            if holds_uncertain(stage, &run, step) {
+                trace(stage, &mut run, Trace::Held(attempt, why));
+                effects::set_state(&mut run, EffectState::Held);
+            } else {
+                let until = stage.now + backoff(step.retry, attempt, key.0.short());
+                trace(stage, &mut run, Trace::Repeated(attempt, why));
+                effects::set_state(&mut run, EffectState::Backoff { until });
+            }
+            stage.put(run);
+            Ok(())
+        }
+    }
+}
+
+/// Doubles from `initial` to `max_wait`, a tenth of it spread by the effect's key, so that a
+/// thousand effects that failed together do not come back together.
+fn backoff(retry: Retry, attempt: u16, spread: u64) -> Span {
+    let doublings = u32::from(attempt.saturating_sub(1)).min(30);
+    let wait = retry.initial.times(1 << doublings).min(retry.max_wait);
+    let tenth = wait.as_micros() / 10;
+    let share = if tenth > 0 { (spread % tenth.unsigned_abs()) as i64 } else { 0 };
+    Span::from_micros(wait.as_micros() - share)
+}
+
+/// Whether an attempt with unknown outcome waits for a person: as the step says, else its purpose.
+fn holds_uncertain(stage: &Stage<'_>, run: &Run, step: &Step) -> bool {
+    step.hold_uncertain.unwrap_or_else(|| {
+        run.effect()
+            .and_then(|effect| effect.params.get("purpose"))
+            .and_then(|name| stage.rules.purposes.get(name.as_text()?))
+            .is_some_and(|purpose| purpose.hold_uncertain)
+    })
+}
+
+/// The daemon started and this run has an attempt without an outcome: it was stopped in between.
+pub(super) fn recover(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
+    let Some(run) = stage.take(no)? else { return Ok(()) };
+    let started =
+        run.effect().is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }));
+    if run.status != Status::Active || !started {
+        stage.put_unchanged(run);
+        return Ok(());
+    }
+    let Some(mut cursor) = Cursor::new(stage, run)? else { return Ok(()) };
+    let workflow = cursor.workflow.clone();
+    let Some(step) = workflow.steps.get(cursor.run.pc as usize) else {
+        stage.put(cursor.run);
+        return Ok(());
+    };
+    let Wait::Effect(effect) = &cursor.run.wait else {
+        stage.put(cursor.run);
+        return Ok(());
+    };
+    let attempt = effect.attempts;
+    let why = Cause::new("restart", "the daemon stopped while it was being performed");
+    if holds_uncertain(stage, &cursor.run, step) {
+        trace(stage, &mut cursor.run, Trace::Held(attempt, why));
+        effects::set_state(&mut cursor.run, EffectState::Held);
+        stage.put(cursor.run);
+        return Ok(());
+    }
+    trace(stage, &mut cursor.run, Trace::Repeated(attempt, why));
+    let gate = match &cursor.run.wait {
+        Wait::Effect(effect) => gate::pass(stage, effect),
+        _ => return Ok(stage.put(cursor.run)),
+    };
+    match gate {
+        Ok(Gate::Open(params)) => {
+            effects::release(stage, &cursor, step, params);
+            stage.put(cursor.run);
+            Ok(())
+        }
+        // It may have been sent already; what is certain is that it is not sent again.
+        Ok(Gate::Shut(reason)) => {
+            let value = gate::suppressed(stage, &cursor.run, &reason);
+            trace(stage, &mut cursor.run, Trace::Suppressed(reason));
+            effects::settle(stage, cursor.run, step, value)
+        }
+        Err(Fault::Read(error)) => Err(error),
+        Err(Fault::Cause(cause)) => finish::fail_step_and_go_on(stage, cursor.run, step, cause),
+    }
+}

@@ -1,0 +1,296 @@
+//! [`Stage`]: one decision in the making: what it has written so far, laid over the view, and what
+//! it still has to do.
+//!
+//! Work is a list of tasks. What does not fit into the bounds of one input is written to the durable
+//! inbox in the same batch and goes on from there.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::model::{
+    Address, BundleId, Command, Decision, EventNo, InboxNo, Instant, Name, ReadError, Record,
+    Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
+};
+use crate::rules::{Bundle, RuleSet};
+
+use super::{World, advance, finish, records, start, sweep, wake};
+
+pub(super) struct Stage<'a> {
+    pub(super) world: &'a World<'a>,
+    pub(super) rules: &'a RuleSet,
+    pub(super) now: Instant,
+    runs: BTreeMap<RunNo, Staged>,
+    events: BTreeMap<EventNo, Arc<StoredEvent>>,
+    records: BTreeMap<Address, Option<Arc<Record>>>,
+    writes: Vec<Write>,
+    commands: Vec<Command>,
+    said: Vec<(RunId, Name, Text)>,
+    agenda: VecDeque<Task>,
+    later: Vec<Task>,
+    steps_left: usize,
+    tasks_left: usize,
+    next_event: EventNo,
+    next_run: RunNo,
+    next_inbox: InboxNo,
+    started: HashMap<Text, usize>,
+}
+
+struct Staged {
+    old: Option<Arc<Run>>,
+    /// `None` while somebody has taken it.
+    new: Option<Run>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(world: &'a World<'a>) -> Self {
+        Self {
+            rules: world.rules,
+            now: world.now,
+            runs: BTreeMap::new(),
+            events: BTreeMap::new(),
+            records: BTreeMap::new(),
+            writes: Vec::new(),
+            commands: Vec::new(),
+            said: Vec::new(),
+            agenda: VecDeque::new(),
+            later: Vec::new(),
+            steps_left: limits::STEPS_PER_INPUT,
+            tasks_left: limits::TASKS_PER_INPUT,
+            next_event: world.view.next_event(),
+            next_run: world.view.next_run(),
+            next_inbox: world.view.next_inbox(),
+            started: HashMap::new(),
+            world,
+        }
+    }
+
+    /// Something to do in this decision, or after it.
+    pub(super) fn push(&mut self, task: Task) {
+        self.agenda.push_back(task);
+    }
+
+    /// Something to do after this decision, so that others get their turn in between.
+    pub(super) fn push_later(&mut self, task: Task) {
+        self.later.push(task);
+    }
+
+    /// An item of the inbox is being done.
+    pub(super) fn done(&mut self, no: InboxNo) {
+        self.writes.push(Write::InboxDone(no));
+    }
+
+    /// Does the tasks, within bounds.
+    pub(super) fn work(&mut self) -> Result<(), ReadError> {
+        while self.tasks_left > 0 && self.steps_left > 0 {
+            let Some(task) = self.agenda.pop_front() else { return Ok(()) };
+            self.tasks_left -= 1;
+            match task {
+                Task::Wake { event, after } => wake::wake(self, event, after)?,
+                Task::Start { event, after } => start::start(self, event, after)?,
+                Task::Advance { run } => advance::advance(self, run)?,
+                Task::Promote { workflow, key } => {
+                    finish::promote(self, &workflow, key.as_deref())?;
+                }
+                Task::SweepEvents { after } => sweep::events(self, after)?,
+                Task::SweepRuns { after } => sweep::runs(self, after)?,
+                Task::Reindex { kind, after } => records::reindex(self, &kind, after.as_deref())?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes one from the steps this input may advance. False when they are used up.
+    pub(super) fn take_step(&mut self) -> bool {
+        let left = self.steps_left > 0;
+        self.steps_left = self.steps_left.saturating_sub(1);
+        left
+    }
+
+    /// The decision: everything written, with the rest of the work in the inbox.
+    pub(super) fn into_decision(mut self, reply: Option<Reply>) -> Decision {
+        let mut writes = std::mem::take(&mut self.writes);
+        writes.extend(self.events.into_values().map(Write::Event));
+        for staged in self.runs.into_values() {
+            if let Some(new) = staged.new {
+                writes.push(Write::Run(staged.old, Arc::new(new)));
+            }
+        }
+        for (address, record) in self.records {
+            writes.push(match record {
+                Some(record) => {
+                    let indexed = records::indexed(self.rules, &record);
+                    Write::Record(record, indexed)
+                }
+                None => Write::RecordGone(address),
+            });
+        }
+        for task in self.agenda.into_iter().chain(self.later) {
+            writes.push(Write::Inbox(self.next_inbox, task));
+            self.next_inbox = self.next_inbox.next();
+        }
+        Decision { writes, release: self.commands, reply, said: self.said }
+    }
+
+    pub(super) fn write(&mut self, write: Write) {
+        self.writes.push(write);
+    }
+
+    pub(super) fn release(&mut self, command: Command) {
+        *self.started.entry(command.lane.clone()).or_default() += 1;
+        self.commands.push(command);
+    }
+
+    /// For the daemon's log.
+    pub(super) fn say(&mut self, run: &Run, text: Text) {
+        self.said.push((run.id(), run.workflow.clone(), text));
+    }
+
+    /// Whether a lane has room for one more attempt.
+    pub(super) fn has_credit(&self, lane: &str) -> bool {
+        self.world.view.credit(lane) > self.started.get(lane).copied().unwrap_or(0)
+    }
+
+    pub(super) fn view(&self) -> &'a dyn View {
+        self.world.view
+    }
+
+    pub(super) fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {
+        self.world.bundles.bundle(id)
+    }
+
+    /// Takes a run out to change it; give it back with [`Stage::put`].
+    pub(super) fn take(&mut self, no: RunNo) -> Result<Option<Run>, ReadError> {
+        if let Some(staged) = self.runs.get_mut(&no) {
+            return Ok(staged.new.take());
+        }
+        let Some(old) = self.view().run(no)? else { return Ok(None) };
+        let run = (*old).clone();
+        self.runs.insert(no, Staged { old: Some(old), new: None });
+        Ok(Some(run))
+    }
+
+    /// Gives a run back. One that is not changed costs a write all the same.
+    pub(super) fn put(&mut self, run: Run) {
+        let staged = self.runs.entry(run.no).or_insert(Staged { old: None, new: None });
+        staged.new = Some(run);
+    }
+
+    /// Gives a run back that nobody changed.
+    pub(super) fn put_unchanged(&mut self, run: Run) {
+        match self.runs.get(&run.no).and_then(|staged| staged.old.as_deref()) {
+            Some(old) if *old == run => {
+                self.runs.remove(&run.no);
+            }
+            _ => self.put(run),
+        }
+    }
+
+    /// Looks at a run.
+    pub(super) fn run(&self, no: RunNo) -> Result<Option<Arc<Run>>, ReadError> {
+        match self.runs.get(&no) {
+            Some(staged) => Ok(staged.new.clone().map(Arc::new)),
+            None => self.view().run(no),
+        }
+    }
+
+    /// Runs written in this decision that are not taken out.
+    pub(super) fn staged_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter_map(|staged| staged.new.as_ref())
+    }
+
+    /// Whether a run was touched in this decision: the indexes of the view may be wrong about it.
+    pub(super) fn is_staged(&self, no: RunNo) -> bool {
+        self.runs.contains_key(&no)
+    }
+
+    pub(super) fn new_run(&mut self) -> RunNo {
+        let no = self.next_run;
+        self.next_run = no.next();
+        no
+    }
+
+    pub(super) fn new_event(&mut self) -> EventNo {
+        let no = self.next_event;
+        self.next_event = no.next();
+        no
+    }
+
+    pub(super) fn stored_event(&self, no: EventNo) -> Result<Option<Arc<StoredEvent>>, ReadError> {
+        match self.events.get(&no) {
+            Some(stored) => Ok(Some(stored.clone())),
+            None => self.view().event(no),
+        }
+    }
+
+    /// The event that began a run. Retention keeps it for as long as the run lives.
+    pub(super) fn event(&self, no: EventNo) -> Result<Arc<StoredEvent>, ReadError> {
+        self.stored_event(no)?
+            .ok_or_else(|| ReadError::Corrupt(format!("event {no} is missing").into()))
+    }
+
+    pub(super) fn put_event(&mut self, stored: StoredEvent) {
+        self.events.insert(stored.event.no, Arc::new(stored));
+    }
+
+    /// Notes what a workflow decided about an event, and the run it started.
+    pub(super) fn note(
+        &mut self,
+        event: EventNo,
+        verdict: Verdict,
+        run: Option<RunNo>,
+    ) -> Result<(), ReadError> {
+        let mut stored = self.event(event)?;
+        let changed = Arc::make_mut(&mut stored);
+        changed.runs.extend(run);
+        // A workflow that fired is worth more than one that did not: it takes the last place.
+        if changed.verdicts.len() < limits::VERDICTS {
+            changed.verdicts.push(verdict);
+        } else if run.is_some() {
+            changed.verdicts.pop();
+            changed.verdicts.push(verdict);
+        }
+        self.events.insert(event, stored);
+        Ok(())
+    }
+
+    pub(super) fn record(&self, address: &Address) -> Result<Option<Arc<Record>>, ReadError> {
+        match self.records.get(address) {
+            Some(record) => Ok(record.clone()),
+            None => self.view().record(address),
+        }
+    }
+
+    pub(super) fn put_record(&mut self, address: Address, record: Option<Record>) {
+        self.records.insert(address, record.map(Arc::new));
+    }
+
+    /// Records written in this decision.
+    pub(super) fn staged_records(&self) -> impl Iterator<Item = (&Address, Option<&Arc<Record>>)> {
+        self.records.iter().map(|(address, record)| (address, record.as_ref()))
+    }
+
+    /// Living runs that count for `mode` and `max`, this decision's among them, oldest first.
+    pub(super) fn holders(
+        &self,
+        workflow: &str,
+        key: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Run>>, ReadError> {
+        let matches = |run: &Run| {
+            run.slot
+                && run.status.is_alive()
+                && *run.workflow == *workflow
+                && (key.is_none() || run.key.as_deref() == key)
+        };
+        let mut found = Vec::new();
+        for no in self.view().holders(workflow, key, limit) {
+            if self.is_staged(no) {
+                continue;
+            }
+            found.extend(self.run(no)?.filter(|run| matches(run)));
+        }
+        found.extend(self.staged_runs().filter(|run| matches(run)).cloned().map(Arc::new));
+        found.sort_by_key(|run| run.no);
+        Ok(found)
+    }
+}

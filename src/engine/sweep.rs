@@ -1,0 +1,66 @@
+//! Retention: what is over for long enough is removed, page by page, oldest first.
+//!
+//! An event stays while a run needs it that lives, or that failed and may be retried; a run stays
+//! while it lives or a child of it does.
+
+use crate::model::{EventNo, ReadError, RunNo, Status, Task, Write};
+
+use super::stage::Stage;
+
+/// Rows looked at in one task: some milliseconds of the loop's time.
+const ROWS_PER_TASK: usize = 256;
+
+/// Begins a sweep over everything.
+pub(super) fn begin(stage: &mut Stage<'_>) {
+    stage.push(Task::SweepRuns { after: RunNo(0) });
+    stage.push(Task::SweepEvents { after: EventNo(0) });
+}
+
+/// One page of events.
+pub(super) fn events(stage: &mut Stage<'_>, after: EventNo) -> Result<(), ReadError> {
+    let oldest = stage.now - stage.world.retention.events;
+    let page = stage.view().events_after(after, ROWS_PER_TASK)?;
+    let full = page.len() == ROWS_PER_TASK;
+    let last = page.last().map(|stored| (stored.event.no, stored.event.accepted));
+    for stored in page {
+        if stored.event.accepted < oldest && !stage.view().is_event_used(stored.event.no) {
+            stage.write(Write::EventGone(stored));
+        }
+    }
+    match last {
+        // Events are in order of acceptance: past the first young one there is nothing to remove.
+        Some((no, accepted)) if full && accepted < oldest => {
+            stage.push_later(Task::SweepEvents { after: no });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// One page of runs.
+pub(super) fn runs(stage: &mut Stage<'_>, after: RunNo) -> Result<(), ReadError> {
+    let retention = stage.world.retention;
+    let page = stage.view().runs_after(after, ROWS_PER_TASK)?;
+    let full = page.len() == ROWS_PER_TASK;
+    let last = page.last().map(|run| (run.no, run.began));
+    for run in page {
+        let kept = match run.status {
+            Status::Queued | Status::Active => continue,
+            Status::Failed => retention.failed_runs,
+            Status::Done | Status::Cancelled => retention.runs,
+        };
+        let old = run.ended.is_some_and(|ended| ended < stage.now - kept);
+        if old && stage.view().children(run.no).is_empty() {
+            stage.write(Write::RunGone(run));
+        }
+    }
+    let youngest = stage.now - retention.runs.min(retention.failed_runs);
+    match last {
+        // What began later than the shortest retention ended later as well.
+        Some((no, began)) if full && began < youngest => {
+            stage.push_later(Task::SweepRuns { after: no });
+        }
+        _ => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! [`Library`]: the versions that living runs are pinned to, compiled when first needed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::engine::Bundles;
+use crate::model::BundleId;
+use crate::rules::{Bundle, RuleSet};
+use crate::store::State;
+
+/// Old versions kept compiled: more than this in use at once is rare, and compiling takes about a
+/// millisecond.
+const OLD_VERSIONS: usize = 256;
+
+/// Compiled bundles: those in force, and a bounded number of older ones.
+pub struct Library {
+    current: HashMap<BundleId, Arc<Bundle>>,
+    old: Mutex<Old>,
+}
+
+#[derive(Default)]
+struct Old {
+    bundles: HashMap<BundleId, (Option<Arc<Bundle>>, u64)>,
+    /// When each was used last.
+    uses: BTreeMap<u64, BundleId>,
+    clock: u64,
+}
+
+/// The library over a state, which has the sources of what is not compiled yet.
+pub struct Shelf<'a> {
+    library: &'a Library,
+    state: &'a State,
+}
+
+impl Library {
+    /// With the bundles of a rule set.
+    #[must_use]
+    pub fn new(rules: &RuleSet) -> Self {
+        let all = rules.workflows.values().chain(rules.policies.values());
+        Self {
+            current: all.map(|bundle| (bundle.id, bundle.clone())).collect(),
+            old: Mutex::default(),
+        }
+    }
+
+    /// Reading sources from `state`.
+    #[must_use]
+    pub fn over<'a>(&'a self, state: &'a State) -> Shelf<'a> {
+        Shelf { library: self, state }
+    }
+}
+
+impl Bundles for Shelf<'_> {
+    fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {
+        if let Some(bundle) = self.library.current.get(&id) {
+            return Some(bundle.clone());
+        }
+        let mut old = self.library.old.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((bundle, used)) = old.bundles.get(&id).cloned() {
+            old.uses.remove(&used);
+            old.keep(id, bundle.clone());
+            return bundle;
+        }
+        let bundle = compile(self.state, id);
+        old.keep(id, bundle.clone());
+        bundle
+    }
+}
+
+impl Old {
+    fn keep(&mut self, id: BundleId, bundle: Option<Arc<Bundle>>) {
+        self.clock += 1;
+        self.uses.insert(self.clock, id);
+        self.bundles.insert(id, (bundle, self.clock));
+        while self.bundles.len() > OLD_VERSIONS {
+            let Some((_, oldest)) = self.uses.pop_first() else { return };
+            self.bundles.remove(&oldest);
+        }
+    }
+}
+
+fn compile(state: &State, id: BundleId) -> Option<Arc<Bundle>> {
+    let source = match state.bundle_source(id) {
+        Ok(source) => source?,
+        Err(error) => {
+            tracing::error!(%id, %error, "an older version of the rules could not be read");
+            return None;
+        }
+    };
+    match Bundle::decode(&source) {
+        Ok(bundle) => Some(Arc::new(bundle)),
+        Err(diagnostics) => {
+            let first = diagnostics.first().map(|d| d.message.as_str()).unwrap_or_default();
+            tracing::error!(%id, error = first, "an older version of the rules no longer compiles");
+            None
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Writes into [`State`]: each typed write becomes rows in the overlay and entries in the index.
+
+use crate::model::{Address, Digest, Name, ReadError, Record, Value, View, Write};
+use crate::store::{codec, keys};
+
+use super::State;
+use super::read::{RecordRow, value_digest};
+
+impl State {
+    /// Applies the writes of one decision, in order.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the row that a write replaces cannot be read; nothing later is applied.
+    pub fn apply(&mut self, writes: Vec<Write>) -> Result<(), ReadError> {
+        writes.into_iter().try_for_each(|write| self.apply_one(write))
+    }
+
+    fn apply_one(&mut self, write: Write) -> Result<(), ReadError> {
+        match write {
+            Write::Event(stored) => {
+                let no = stored.event.no;
+                if no >= self.counters.event {
+                    self.counters.event = no.next();
+                    self.index.add_event(&stored.event);
+                }
+                self.current.events.insert(no, stored);
+            }
+            Write::EventGone(stored) => {
+                let event = &stored.event;
+                self.index.remove_event(event);
+                self.current.events.remove(&event.no);
+                self.current.remove(keys::event(event.no));
+                self.current.remove(keys::identity(event.identity()));
+            }
+            Write::RunGone(run) => {
+                self.index.remove_run(&run);
+                self.current.runs.remove(&run.no);
+                self.current.remove(keys::run(run.no));
+                for key in self.spill_keys(run.no)? {
+                    self.current.remove(key);
+                }
+            }
+            Write::Identity(identity, event, fingerprint) => {
+                self.current.put(keys::identity(identity), codec::encode(&(event, fingerprint)));
+            }
+            Write::Run(old, new) => {
+                self.counters.run = self.counters.run.max(new.no.next());
+                self.index.replace_run(old.as_deref(), &new);
+                self.current.runs.insert(new.no, new);
+            }
+            Write::Spill(run, first, entries) => {
+                self.current.put(keys::trace(run, first), codec::encode(&entries));
+            }
+            Write::Record(record, indexed) => self.put_record(&record, &indexed)?,
+            Write::RecordGone(address) => self.remove_record(&address)?,
+            Write::Inbox(no, task) => {
+                self.counters.inbox = self.counters.inbox.max(no.next());
+                self.current.put(keys::inbox(no), codec::encode(&task));
+            }
+            Write::InboxDone(no) => self.current.remove(keys::inbox(no)),
+            Write::Bundle(id, source) => {
+                self.bundles.insert(id);
+                self.current.put(keys::bundle(id), source.to_vec());
+            }
+            Write::Indexes(indexes) => {
+                self.current.put(keys::INDEXES.to_vec(), codec::encode(&indexes));
+                self.indexes = indexes;
+            }
+        }
+        Ok(())
+    }
+
+    fn put_record(&mut self, record: &Record, indexed: &[(Name, Value)]) -> Result<(), ReadError> {
+        let address = &record.address;
+        let old = self.record_row(address)?;
+        let digests: Vec<(Name, Digest)> =
+            indexed.iter().map(|(field, value)| (field.clone(), value_digest(value))).collect();
+        for (field, digest) in old.iter().flat_map(|row| &row.indexed) {
+            if !digests.iter().any(|(f, d)| f == field && d == digest) {
+                self.current.remove(keys::index(&address.kind, field, *digest, &address.id));
+            }
+        }
+        for (field, digest) in &digests {
+            self.current.put(keys::index(&address.kind, field, *digest, &address.id), Vec::new());
+        }
+        let row = RecordRow { record: record.clone(), indexed: digests };
+        self.current.put(keys::record(address), codec::encode(&row));
+        Ok(())
+    }
+
+    fn remove_record(&mut self, address: &Address) -> Result<(), ReadError> {
+        if let Some(row) = self.record_row(address)? {
+            for (field, digest) in &row.indexed {
+                self.current.remove(keys::index(&address.kind, field, *digest, &address.id));
+            }
+        }
+        self.current.remove(keys::record(address));
+        debug_assert!(self.record(address).is_ok_and(|record| record.is_none()));
+        Ok(())
+    }
+}

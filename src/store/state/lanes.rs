@@ -1,0 +1,118 @@
+//! [`Lanes`]: effects that wait for credit, by lane and class, round robin over workflows, so that
+//! 100,000 marketing mails never delay one escalation.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::model::{Class, Effect, Name, Run, RunNo, Text, limits};
+
+#[derive(Default)]
+pub(super) struct Lanes {
+    lanes: HashMap<Text, Lane>,
+    /// Lanes with something pending.
+    backlogged: BTreeSet<Text>,
+    in_flight: usize,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Lane {
+    in_flight: usize,
+    pending: BTreeMap<Class, Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    workflows: BTreeMap<Name, BTreeSet<RunNo>>,
+    /// The workflow served last.
+    turn: Option<Name>,
+}
+
+/// The lane of all mail.
+const MAIL: &str = "smtp";
+
+fn limit(lane: &str) -> usize {
+    if lane == MAIL { limits::LANE_MAIL } else { limits::LANE_WEBHOOK }
+}
+
+impl Lanes {
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// No more credit from now on.
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    pub(super) fn credit(&self, lane: &str) -> usize {
+        if self.closed {
+            return 0;
+        }
+        let used = self.lanes.get(lane).map_or(0, |lane| lane.in_flight);
+        limit(lane).saturating_sub(used).min(limits::EFFECTS.saturating_sub(self.in_flight))
+    }
+
+    pub(super) fn add_started(&mut self, lane: &Text) {
+        self.lanes.entry(lane.clone()).or_default().in_flight += 1;
+        self.in_flight += 1;
+    }
+
+    pub(super) fn remove_started(&mut self, name: &Text) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+            if lane.in_flight == 0 && lane.pending.is_empty() {
+                self.lanes.remove(name);
+            }
+        }
+    }
+
+    pub(super) fn add_pending(&mut self, run: &Run, effect: &Effect) {
+        let lane = self.lanes.entry(effect.lane.clone()).or_default();
+        let queue = lane.pending.entry(effect.class).or_default();
+        queue.workflows.entry(run.workflow.clone()).or_default().insert(run.no);
+        self.backlogged.insert(effect.lane.clone());
+    }
+
+    pub(super) fn remove_pending(&mut self, run: &Run, effect: &Effect) {
+        let Some(lane) = self.lanes.get_mut(&effect.lane) else { return };
+        if let Some(queue) = lane.pending.get_mut(&effect.class) {
+            if let Some(runs) = queue.workflows.get_mut(&run.workflow) {
+                runs.remove(&run.no);
+                if runs.is_empty() {
+                    queue.workflows.remove(&run.workflow);
+                }
+            }
+            if queue.workflows.is_empty() {
+                lane.pending.remove(&effect.class);
+            }
+        }
+        if lane.pending.is_empty() {
+            self.backlogged.remove(&effect.lane);
+            if lane.in_flight == 0 {
+                self.lanes.remove(&effect.lane);
+            }
+        }
+    }
+
+    /// The next run to start, if any lane has both a backlog and credit.
+    pub(super) fn next(&mut self) -> Option<RunNo> {
+        let name = self.backlogged.iter().find(|lane| self.credit(lane) > 0)?.clone();
+        let queue = self.lanes.get_mut(&name)?.pending.values_mut().next()?;
+        queue.next()
+    }
+}
+
+impl Queue {
+    fn next(&mut self) -> Option<RunNo> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let after = self
+            .turn
+            .as_ref()
+            .and_then(|turn| self.workflows.range::<Name, _>((Excluded(turn), Unbounded)).next());
+        let (name, runs) = after.or_else(|| self.workflows.iter().next())?;
+        let run = *runs.first()?;
+        self.turn = Some(name.clone());
+        Some(run)
+    }
+}

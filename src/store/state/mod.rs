@@ -1,0 +1,204 @@
+//! [`State`]: what the bytes of a [`Store`] mean.
+//!
+//! It takes typed writes, derives every index from them, and answers reads over
+//! [current overlay, batch being synced, store]. Timers, waiters, key holders, lanes and events by
+//! subject are kept in memory and rebuilt from the rows at start: what is derived cannot disagree
+//! after a crash.
+
+mod apply;
+mod index;
+mod lanes;
+mod overlay;
+mod read;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, StoredEvent, Task,
+};
+
+use super::contract::{Batch, Lead, Store};
+use super::{codec, keys};
+use index::Index;
+use overlay::Overlay;
+
+/// Rows read at a time while loading.
+const LOAD_PAGE: usize = 4_096;
+
+/// The state of the engine over a store. One thread owns it.
+pub struct State {
+    store: Arc<dyn Store>,
+    lead: Lead,
+    /// Written since the last seal.
+    current: Overlay,
+    /// Sealed, and not yet known to be durable.
+    syncing: Option<Overlay>,
+    index: Index,
+    counters: Counters,
+    bundles: HashSet<BundleId>,
+    indexes: Vec<(Name, Vec<Name>)>,
+}
+
+/// The numbers given next, and engine time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Counters {
+    event: EventNo,
+    run: RunNo,
+    inbox: InboxNo,
+    clock: Instant,
+}
+
+/// What was found when the state was loaded and has to be gone on with.
+#[derive(Debug, Default)]
+pub struct Unfinished {
+    /// Items of the inbox, in order.
+    pub inbox: Vec<(InboxNo, Task)>,
+    /// Runs with an effect started and no outcome.
+    pub started: Vec<RunNo>,
+}
+
+impl State {
+    /// Takes the lead of `store` and loads what is derived.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or holds what this version cannot read.
+    pub fn load(store: Arc<dyn Store>) -> Result<(Self, Unfinished), ReadError> {
+        let lead = store.lead()?;
+        let mut state = Self {
+            lead,
+            current: Overlay::default(),
+            syncing: None,
+            index: Index::default(),
+            counters: Counters {
+                event: EventNo(1),
+                run: RunNo(1),
+                inbox: InboxNo(1),
+                clock: Instant::MIN,
+            },
+            bundles: HashSet::new(),
+            indexes: Vec::new(),
+            store,
+        };
+        if let Some(bytes) = state.store.get(keys::COUNTERS)? {
+            state.counters = codec::decode(&bytes, "the counters")?;
+        }
+        if let Some(bytes) = state.store.get(keys::INDEXES)? {
+            state.indexes = codec::decode(&bytes, "the list of indexes")?;
+        }
+        let mut unfinished = Unfinished::default();
+        state.each(keys::runs(RunNo(0), RunNo(u64::MAX)), |state, _, bytes| {
+            let run: Run = codec::decode(&bytes, "a run")?;
+            state.index.add_run(&run);
+            if run.status.is_alive() && Index::is_started(&run) {
+                unfinished.started.push(run.no);
+            }
+            Ok(())
+        })?;
+        state.each(keys::events(EventNo(0), EventNo(u64::MAX)), |state, _, bytes| {
+            let stored: StoredEvent = codec::decode(&bytes, "an event")?;
+            state.index.add_event(&stored.event);
+            Ok(())
+        })?;
+        state.each(keys::bundles(), |state, key, _| {
+            state.bundles.extend(keys::bundle_id(&key));
+            Ok(())
+        })?;
+        state.each(keys::inbox_all(), |_, key, bytes| {
+            if let Some(no) = keys::inbox_no(&key) {
+                unfinished.inbox.push((no, codec::decode(&bytes, "an item of the inbox")?));
+            }
+            Ok(())
+        })?;
+        Ok((state, unfinished))
+    }
+
+    /// Walks over the rows of a range page by page.
+    fn each(
+        &mut self,
+        range: std::ops::Range<Vec<u8>>,
+        mut visit: impl FnMut(&mut Self, Vec<u8>, Vec<u8>) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        let mut from = range.start;
+        loop {
+            let rows = self.store.scan(&from, &range.end, LOAD_PAGE)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, bytes) in rows {
+                visit(self, key, bytes)?;
+            }
+        }
+    }
+
+    /// Engine time for the wall clock's `now`: it never goes back, not over a restart either.
+    pub fn tick(&mut self, now: Instant) -> Instant {
+        self.counters.clock = self.counters.clock.max(now);
+        self.counters.clock
+    }
+
+    /// From now on no attempt is started: the daemon is stopping.
+    pub fn drain(&mut self) {
+        self.index.lanes.close();
+    }
+
+    /// Closes the current overlay into a batch for [`Store::commit`]. `None` when nothing was written.
+    ///
+    /// The batch before must have been reported by [`State::durable`].
+    pub fn seal(&mut self) -> Option<Batch> {
+        debug_assert!(self.syncing.is_none(), "one batch syncs at a time");
+        if self.current.is_empty() {
+            return None;
+        }
+        let mut overlay = std::mem::take(&mut self.current);
+        overlay.put(keys::COUNTERS.to_vec(), codec::encode(&self.counters));
+        self.lead.number += 1;
+        let ops = overlay.ops();
+        self.syncing = Some(overlay);
+        Some(Batch { epoch: self.lead.epoch, number: self.lead.number, ops })
+    }
+
+    /// The sealed batch is in the store for good.
+    pub fn durable(&mut self) {
+        self.syncing = None;
+    }
+
+    /// Writes and bytes in the overlay that is not sealed yet.
+    #[must_use]
+    pub fn pending(&self) -> (usize, usize) {
+        self.current.size()
+    }
+
+    /// Runs with something due at or before `now`, in order of due instant.
+    #[must_use]
+    pub fn due(&self, now: Instant, limit: usize) -> Vec<RunNo> {
+        self.index.due(now, limit)
+    }
+
+    /// When the next run is due.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.index.next_due()
+    }
+
+    /// A run with a pending effect in a lane that has credit: by class, then round robin over
+    /// workflows.
+    pub fn startable(&mut self) -> Option<RunNo> {
+        self.index.lanes.next()
+    }
+
+    /// Effects being performed now.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.index.lanes.in_flight()
+    }
+
+    /// Sources of a bundle, encoded.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn bundle_source(&self, id: BundleId) -> Result<Option<Vec<u8>>, ReadError> {
+        self.row(&keys::bundle(id))
+    }
+}

@@ -1,0 +1,268 @@
+//! Reads from [`State`]: the overlay first, then the batch being synced, then the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Address, ArmSubject, BundleId, Digest, EventNo, InboxNo, Instant, Name, Pattern, ReadError,
+    Record, Run, RunNo, Status, StoredEvent, TraceEntry, Value, View,
+};
+use crate::store::{codec, keys};
+
+use super::State;
+use super::overlay::Overlay;
+
+/// A record with the index rows that point at it, so that they can be taken away with it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct RecordRow {
+    pub(super) record: Record,
+    pub(super) indexed: Vec<(Name, Digest)>,
+}
+
+/// What an index row keeps of a value. Whole floats are the same as integers, as in expressions.
+pub(super) fn value_digest(value: &Value) -> Digest {
+    let text = match value {
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            Value::Int(*number as i64).to_json().to_string()
+        }
+        Value::Instant(at) => format!("@{}", at.as_micros()),
+        other => other.to_json().to_string(),
+    };
+    Digest::of(&[text.as_bytes()])
+}
+
+impl State {
+    /// One row, wherever it is newest.
+    pub(super) fn row(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ReadError> {
+        for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
+            if let Some(row) = overlay.rows.get(key) {
+                return Ok(row.clone());
+            }
+        }
+        Ok(self.store.get(key)?)
+    }
+
+    /// Rows of a range in key order, at most `limit`.
+    fn rows(
+        &self,
+        range: Range<Vec<u8>>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {
+        let mut over: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+        for overlay in [self.syncing.as_ref(), Some(&self.current)].into_iter().flatten() {
+            for (key, row) in overlay.rows.range(range.clone()) {
+                over.insert(key.clone(), row.clone());
+            }
+        }
+        // Every row of the overlay may hide one of the store.
+        let stored = self.store.scan(&range.start, &range.end, limit + over.len())?;
+        let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
+            stored.into_iter().map(|(key, row)| (key, Some(row))).collect();
+        merged.extend(over);
+        Ok(merged.into_iter().filter_map(|(key, row)| Some((key, row?))).take(limit).collect())
+    }
+
+    pub(super) fn record_row(&self, address: &Address) -> Result<Option<RecordRow>, ReadError> {
+        self.row(&keys::record(address))?.map(|bytes| codec::decode(&bytes, "a record")).transpose()
+    }
+
+    /// Older parts of a run's story, oldest first.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails or a row is damaged.
+    pub fn spilled(&self, run: RunNo) -> Result<Vec<TraceEntry>, ReadError> {
+        let mut entries = Vec::new();
+        for (_, bytes) in self.rows(keys::traces(run), usize::MAX / 2)? {
+            entries.extend(codec::decode::<Vec<TraceEntry>>(&bytes, "a part of a run's story")?);
+        }
+        Ok(entries)
+    }
+
+    pub(super) fn spill_keys(&self, run: RunNo) -> Result<Vec<Vec<u8>>, ReadError> {
+        let rows = self.rows(keys::traces(run), usize::MAX / 2)?;
+        Ok(rows.into_iter().map(|(key, _)| key).collect())
+    }
+
+    /// Numbers of rows in the store in `range`, and of those only in the overlays.
+    fn numbers(
+        &self,
+        range: Range<Vec<u8>>,
+        limit: usize,
+        over: impl Fn(&Overlay) -> Vec<u64>,
+    ) -> Result<Vec<u64>, ReadError> {
+        let stored = self.store.scan(&range.start, &range.end, limit)?;
+        let mut numbers: BTreeSet<u64> =
+            stored.iter().filter_map(|(key, _)| keys::number_in(key)).collect();
+        for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
+            numbers.extend(over(overlay));
+        }
+        Ok(numbers.into_iter().take(limit).collect())
+    }
+
+    /// Runs of a status that few have: failed, or alive (which is queued or active). `None` for
+    /// the others, which only a scan finds. Newest first.
+    pub fn runs_in(&self, status: Status) -> Option<impl Iterator<Item = RunNo> + '_> {
+        let set = match status {
+            Status::Failed => &self.index.failed,
+            Status::Queued | Status::Active => &self.index.alive,
+            Status::Done | Status::Cancelled => return None,
+        };
+        Some(set.iter().rev().copied())
+    }
+
+    /// Escalations that are not over, newest first.
+    pub fn ladders(&self) -> impl Iterator<Item = RunNo> + '_ {
+        self.index.ladders.iter().rev().copied()
+    }
+}
+
+impl View for State {
+    fn run(&self, no: RunNo) -> Result<Option<Arc<Run>>, ReadError> {
+        for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
+            if let Some(run) = overlay.runs.get(&no) {
+                return Ok(Some(run.clone()));
+            }
+        }
+        self.row(&keys::run(no))?
+            .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
+            .transpose()
+    }
+
+    fn event(&self, no: EventNo) -> Result<Option<Arc<StoredEvent>>, ReadError> {
+        for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
+            if let Some(event) = overlay.events.get(&no) {
+                return Ok(Some(event.clone()));
+            }
+        }
+        self.row(&keys::event(no))?
+            .map(|bytes| codec::decode(&bytes, "an event").map(Arc::new))
+            .transpose()
+    }
+
+    fn identity(&self, identity: Digest) -> Result<Option<(EventNo, Digest)>, ReadError> {
+        self.row(&keys::identity(identity))?
+            .map(|bytes| codec::decode(&bytes, "an event's identity"))
+            .transpose()
+    }
+
+    fn record(&self, address: &Address) -> Result<Option<Arc<Record>>, ReadError> {
+        Ok(self.record_row(address)?.map(|row| Arc::new(row.record)))
+    }
+
+    fn records(
+        &self,
+        kind: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, ReadError> {
+        self.rows(keys::records(kind, after), limit)?
+            .into_iter()
+            .map(|(_, bytes)| {
+                codec::decode::<RecordRow>(&bytes, "a record").map(|row| Arc::new(row.record))
+            })
+            .collect()
+    }
+
+    fn records_where(
+        &self,
+        kind: &str,
+        index: &str,
+        value: &Value,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, ReadError> {
+        let prefix = keys::index_prefix(kind, index, value_digest(value));
+        let end = keys::prefix_end(&prefix);
+        let mut found = Vec::new();
+        for (key, _) in self.rows(prefix.clone()..end, limit)? {
+            let id = String::from_utf8_lossy(&key[prefix.len()..]);
+            let address = Address { kind: kind.into(), id: id.into() };
+            found.extend(self.record(&address)?);
+        }
+        Ok(found)
+    }
+
+    fn events_after(
+        &self,
+        after: EventNo,
+        limit: usize,
+    ) -> Result<Vec<Arc<StoredEvent>>, ReadError> {
+        let range = keys::events(after.next(), EventNo(u64::MAX));
+        let over = |overlay: &Overlay| {
+            overlay.events.keys().filter(|no| **no > after).map(|no| no.0).collect()
+        };
+        let mut found = Vec::new();
+        for no in self.numbers(range, limit, over)? {
+            found.extend(self.event(EventNo(no))?);
+        }
+        Ok(found)
+    }
+
+    fn runs_after(&self, after: RunNo, limit: usize) -> Result<Vec<Arc<Run>>, ReadError> {
+        let range = keys::runs(after.next(), RunNo(u64::MAX));
+        let over = |overlay: &Overlay| {
+            overlay.runs.keys().filter(|no| **no > after).map(|no| no.0).collect()
+        };
+        let mut found = Vec::new();
+        for no in self.numbers(range, limit, over)? {
+            found.extend(self.run(RunNo(no))?);
+        }
+        Ok(found)
+    }
+
+    fn is_event_used(&self, no: EventNo) -> bool {
+        self.index.is_event_used(no)
+    }
+
+    fn has_bundle(&self, id: BundleId) -> Result<bool, ReadError> {
+        Ok(self.bundles.contains(&id))
+    }
+
+    fn indexes(&self) -> Result<Vec<(Name, Vec<Name>)>, ReadError> {
+        Ok(self.indexes.clone())
+    }
+
+    fn waiters(
+        &self,
+        pattern: &Pattern,
+        subject: &ArmSubject,
+        after: RunNo,
+        limit: usize,
+    ) -> Vec<RunNo> {
+        self.index.waiters(pattern, subject, after, limit)
+    }
+
+    fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo> {
+        self.index.holders(workflow, key, limit)
+    }
+
+    fn children(&self, run: RunNo) -> Vec<RunNo> {
+        self.index.children(run)
+    }
+
+    fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
+        self.index.about(subject, after, limit)
+    }
+
+    fn credit(&self, lane: &str) -> usize {
+        self.index.lanes.credit(lane)
+    }
+
+    fn next_event(&self) -> EventNo {
+        self.counters.event
+    }
+
+    fn next_run(&self) -> RunNo {
+        self.counters.run
+    }
+
+    fn next_inbox(&self) -> InboxNo {
+        self.counters.inbox
+    }
+
+    fn clock(&self) -> Instant {
+        self.counters.clock
+    }
+}

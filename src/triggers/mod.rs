@@ -1,0 +1,19 @@
+//! The outside made into events: what arrives over HTTP becomes [`Draft`](crate::model::Draft)s.
+//!
+//! Invariants: parsing is pure (bytes in, drafts or errors out), never panics on any input, and
+//! checks every bound before it builds anything large. Whether a draft is accepted is the engine's.
+
+mod attributes;
+mod cloudevents;
+mod error;
+mod json;
+mod payload;
+mod plain;
+#[cfg(test)]
+mod tests;
+
+pub use cloudevents::{Parsed, parse};
+pub use error::EventError;
+pub use json::parse as parse_json;
+pub use payload::{Media, media_of};
+pub use plain::{Plain, parse as parse_plain};

@@ -1,0 +1,287 @@
+//! Crash images of real sled: what a disk may show after a power cut, opened and audited.
+//!
+//! A process of its own commits while `strace` writes down every write, resize and sync of sled's
+//! file. From that the test knows at each moment what was surely on the disk and what may have
+//! been lost, makes images of the file, opens each with `SledStore` and requires that it holds
+//! exactly the commits up to some number: every acknowledged one whole, the one under way whole or
+//! not at all. Where there is no strace the history is put together from copies of the file before
+//! and after each commit, which is as exact while nothing but the commit writes.
+//!
+//! `CRASH_IMAGES` sets how many images are made (default 120), `CRASH_SEED` the seed,
+//! `CRASH_KEEP` a folder in which a failing image is kept.
+
+mod image;
+mod opening;
+mod trace;
+mod workload;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use adjutant::store::{SledOptions, SledStore, Store, SyncMode, honest};
+
+use image::Disk;
+use trace::{Call, Trace};
+use workload::{Expected, Random, Workload, batch};
+
+/// Commits of one history.
+const COMMITS: u64 = 400;
+/// Tells the test binary to be the process that commits.
+const CHILD: &str = "CRASH_CHILD";
+const SEED: &str = "CRASH_SEED";
+const DIR: &str = "CRASH_DIR";
+const MODE: &str = "CRASH_MODE";
+
+#[test]
+fn every_image_opens_with_whole_commits() {
+    honest::install().expect("this test is about the filter");
+    let seed = number(SEED, 1);
+    let images = number("CRASH_IMAGES", 120);
+    let dir = tempfile::tempdir().unwrap();
+    let history = if strace_works() {
+        traced(dir.path(), seed, SyncMode::Filter)
+    } else {
+        println!("no strace here: the history is made from copies");
+        copied(dir.path(), seed)
+    };
+    let failures = audit(dir.path(), &history, seed, images);
+    assert!(failures.is_empty(), "seed {seed}:\n{}", failures.join("\n"));
+}
+
+/// Not a promise but a fact to know: without the filter a power cut can cost acknowledged commits,
+/// and even the whole store, because sled reuses a segment before what it was moved to is synced.
+/// Run by hand: `cargo test --test crash_images -- --ignored --nocapture`.
+#[test]
+#[ignore = "measures how the fallback fares; it cannot pass or fail"]
+fn images_without_the_filter() {
+    let seed = number(SEED, 1);
+    let images = number("CRASH_IMAGES", 120);
+    let dir = tempfile::tempdir().unwrap();
+    let history = traced(dir.path(), seed, SyncMode::Fdatasync);
+    let failures = audit(dir.path(), &history, seed, images);
+    println!("seed {seed}: {} of {images} images failed\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Not a test: the process that commits, when the test above starts it.
+#[test]
+fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let dir = PathBuf::from(std::env::var_os(DIR).unwrap());
+    let mode = std::env::var(MODE).unwrap();
+    if mode != "fdatasync" {
+        honest::install().unwrap();
+    }
+    if mode == "reopen" {
+        say("opened");
+        drop(SledStore::open_with(&dir, &options(None)).unwrap());
+        std::process::exit(0);
+    }
+    // tidied up far more often than in life, so that segments are moved and reused all the time
+    let tidy_every = Some(Duration::from_millis(5));
+    let options = options(tidy_every);
+    let store = SledStore::open_with(&dir.join("live"), &options).unwrap();
+    let mut lead = store.lead().unwrap();
+    copy_dir(&dir.join("live"), &dir.join("first"));
+    say("opened");
+    let mut workload = Workload::new(number(SEED, 1));
+    for _ in 0..COMMITS {
+        store.commit(&batch(lead, workload.ops())).unwrap();
+        lead.number += 1;
+        say(&format!("acked {}", lead.number));
+    }
+    // as a crash would end it: nothing is closed
+    std::process::exit(0);
+}
+
+/// A history and the directory it began with.
+struct History {
+    trace: Trace,
+    first: PathBuf,
+}
+
+fn traced(dir: &Path, seed: u64, mode: SyncMode) -> History {
+    let mode = if mode == SyncMode::Filter { "filter" } else { "fdatasync" };
+    History { trace: trace_child(dir, seed, mode), first: dir.join("first") }
+}
+
+/// Runs this binary again as the process that works on a store, and reads what it did.
+fn trace_child(dir: &Path, seed: u64, mode: &str) -> Trace {
+    let log = dir.join("strace");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-y", "-xx", "-s", "33554432", "-o"])
+        .arg(&log)
+        .args(["-e", "trace=pwrite64,ftruncate,fsync,fdatasync,write,?rename,renameat,renameat2"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD, "1")
+        .env(DIR, dir)
+        .env(SEED, seed.to_string())
+        .env(MODE, mode)
+        .stdout(std::process::Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "the process that works on the store failed");
+    let trace = Trace::from_strace(&fs::read_to_string(&log).unwrap());
+    let _ = fs::remove_file(log);
+    trace
+}
+
+/// The same from copies: nothing tidies up, so that all that changed in the file was written by
+/// the commit since the last sync.
+fn copied(dir: &Path, seed: u64) -> History {
+    let options = options(None);
+    let live = dir.join("live");
+    let store = SledStore::open_with(&live, &options).unwrap();
+    let mut lead = store.lead().unwrap();
+    let first = dir.join("first");
+    copy_dir(&live, &first);
+    let mut workload = Workload::new(seed);
+    let mut trace = Trace::default();
+    let mut before = fs::read(live.join("db")).unwrap();
+    for _ in 0..COMMITS {
+        store.commit(&batch(lead, workload.ops())).unwrap();
+        lead.number += 1;
+        let after = fs::read(live.join("db")).unwrap();
+        trace.push(Call::Resize(after.len() as u64));
+        // pages side by side were one write
+        let mut writes: Vec<(usize, Vec<u8>)> = Vec::new();
+        for (page, bytes) in after.chunks(4096).enumerate() {
+            let at = page * 4096;
+            if before.get(at..at + bytes.len()) == Some(bytes) {
+                continue;
+            }
+            match writes.last_mut() {
+                Some((from, run)) if *from + run.len() == at => run.extend_from_slice(bytes),
+                _ => writes.push((at, bytes.to_vec())),
+            }
+        }
+        for (at, bytes) in writes {
+            trace.push(Call::Write { at: at as u64, bytes });
+        }
+        trace.push(Call::Sync);
+        trace.moments.push(trace::Moment::Acknowledged(lead.number));
+        before = after;
+    }
+    History { trace, first }
+}
+
+/// Makes images all over the history and opens each. Returns what was wrong.
+fn audit(dir: &Path, history: &History, seed: u64, images: u64) -> Vec<String> {
+    let trace = &history.trace;
+    let mut random = Random(seed ^ 0xc0ff_ee00);
+    let mut moments: Vec<usize> =
+        (0..images).map(|_| random.below(trace.moments.len() as u64 + 1) as usize).collect();
+    moments.sort_unstable();
+    let mut disk = Disk::new(fs::read(history.first.join("db")).unwrap(), trace);
+    let mut expected = Expected::new(seed);
+    let mut failures = Vec::new();
+    let (mut at_stake, mut ahead) = (0, 0);
+    for (index, moment) in moments.into_iter().enumerate() {
+        disk.advance(moment);
+        at_stake += usize::from(disk.at_stake() > 0);
+        let most = [0, 10, 50, 90, 100][random.below(5) as usize];
+        let bytes = disk.image(&mut random, most);
+        let place = dir.join("image");
+        copy_dir(&history.first, &place);
+        fs::write(place.join("db"), &bytes).unwrap();
+        match open_image(&place, disk.acknowledged, &mut expected) {
+            Ok(number) => ahead += u64::from(number > disk.acknowledged),
+            Err(why) => {
+                failures.push(format!(
+                    "image {index} at moment {moment} of {}, {most} % written, {} calls at \
+                     stake, {} acknowledged: {why}",
+                    trace.moments.len(),
+                    disk.at_stake(),
+                    disk.acknowledged
+                ));
+                keep(&history.first, index, &bytes);
+            }
+        }
+    }
+    let (begun, reused) = trace.segments();
+    println!(
+        "seed {seed}: {images} images of {} calls and {COMMITS} commits; {begun} segments begun, \
+         {reused} of them reused; in {at_stake} images something was at stake, in {ahead} the \
+         commit under way was there; {} failed",
+        trace.calls.len(),
+        failures.len()
+    );
+    failures
+}
+
+/// Opens an image and compares all it holds. Returns the number of its last commit.
+fn open_image(place: &Path, acknowledged: u64, expected: &mut Expected) -> Result<u64, String> {
+    let options = options(None);
+    let store = SledStore::open_with(place, &options).map_err(|error| error.to_string())?;
+    let lead = store.lead().map_err(|error| error.to_string())?;
+    if lead.number < acknowledged {
+        return Err(format!("only {} commits are left", lead.number));
+    }
+    if lead.number > acknowledged + 1 {
+        return Err(format!("{} commits: more than were made", lead.number));
+    }
+    store.verify().map_err(|error| error.to_string())?;
+    let rows = store.scan(b"", &[255; 9], usize::MAX).map_err(|error| error.to_string())?;
+    let expected = if lead.number == acknowledged {
+        expected.at(acknowledged).clone()
+    } else {
+        // looked at without going there: the next image may be of the commit before
+        expected.peek(lead.number)
+    };
+    if rows.len() != expected.len() {
+        return Err(format!("{} rows, expected {}", rows.len(), expected.len()));
+    }
+    match rows.into_iter().zip(expected).find(|(row, expected)| row != expected) {
+        Some((row, _)) => Err(format!("the row {:?} is another", row.0)),
+        None => Ok(lead.number),
+    }
+}
+
+fn options(tidy_every: Option<Duration>) -> SledOptions {
+    SledOptions { tidy_every, segment_bytes: trace::SEGMENT as usize, ..SledOptions::default() }
+}
+
+fn keep(first: &Path, index: usize, bytes: &[u8]) {
+    if let Some(folder) = std::env::var_os("CRASH_KEEP") {
+        let place = PathBuf::from(folder).join(format!("image-{index}"));
+        copy_dir(first, &place);
+        fs::write(place.join("db"), bytes).unwrap();
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).unwrap();
+    }
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_dir(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Tells the tracer, by one write of its own.
+fn say(what: &str) {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{what}").unwrap();
+    out.flush().unwrap();
+}
+
+fn strace_works() -> bool {
+    let tried = Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).status();
+    tried.is_ok_and(|status| status.success())
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().unwrap())
+}
