@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use support::daemon::{Daemon, structured};
 use support::folder::Folder;
 use support::receiver::{Heard, Receiver};
-use support::{python, wait_for};
+use support::{python, runs, wait_for};
 
 /// Long enough for one event to come out again.
 const SOON: Duration = Duration::from_secs(20);
@@ -152,7 +152,7 @@ fn an_event_is_taken_once_and_never_changed() {
     for body in [&event, &event, &again] {
         assert_eq!(daemon.post("/v1/events", &[STRUCTURED], body).status, 202);
     }
-    told(&receiver, 1);
+    runs::story(&daemon, "echo", "done");
     daemon.kill();
     daemon.restart();
     assert_eq!(daemon.post("/v1/events", &[STRUCTURED], &event).status, 202);

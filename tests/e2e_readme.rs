@@ -52,6 +52,10 @@ impl Checkout {
         for part in ["rules", "plugins", "examples"] {
             copy(&Path::new(ROOT).join(part), &dir.path().join(part));
         }
+        let config = Path::new(ROOT).join("adjutant.yaml");
+        if config.exists() {
+            fs::copy(config, dir.path().join("adjutant.yaml")).unwrap();
+        }
         let bin = dir.path().join("bin");
         fs::create_dir_all(&bin).unwrap();
         symlink(cli::binary(), bin.join("adjutant")).unwrap();

@@ -200,6 +200,7 @@ pub(super) fn purpose(cx: &mut Cx<'_>, root: &Node) -> Option<Purpose> {
 
 /// A purpose without a document.
 pub(super) fn plain_purpose(name: &str) -> Purpose {
-    let class = if BUILT_IN_PURPOSES.contains(&name) { Class::Normal } else { Class::Bulk };
+    // Bulk is what people can unsubscribe from, which no purpose has yet.
+    let class = Class::Normal;
     Purpose { name: name.into(), allow: None, expires: None, hold_uncertain: false, class }
 }

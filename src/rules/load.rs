@@ -12,6 +12,8 @@ use super::yaml::FILE_BYTES;
 const FILES: usize = 10_000;
 /// Bytes of all files of a rule set together: it is kept in memory whole.
 const BYTES: u64 = 64 * 1024 * 1024;
+/// A configuration that lies beside the rules it configures is not one of them.
+const CONFIGURATION: &str = "adjutant.yaml";
 /// Folders within folders: deeper is a circle of links.
 const DEPTH: usize = 32;
 
@@ -71,7 +73,7 @@ impl Reader {
                     "templates" => self.templates(&path, folder),
                     _ => self.rules(&path, depth + 1),
                 }
-            } else if has_extension(&path, &["yaml", "yml"]) {
+            } else if has_extension(&path, &["yaml", "yml"]) && name != CONFIGURATION {
                 self.rule(&path);
             }
         }

@@ -3,11 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
+use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::load::{Kind, Sent};
 use crate::support::receiver::Heard;
+use crate::support::smtp::Attempt;
 
 /// One effect: an event's id and a step's name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,10 +37,39 @@ impl Effect {
     }
 }
 
+/// What the relay heard, in the terms of the receiver: the `Message-ID` is the key, and the mail from its
+/// first byte to its last is the content. A mail refused before its content came says nothing.
+pub(crate) fn mails(attempts: &[Attempt]) -> Vec<Heard> {
+    let with_content =
+        attempts.iter().filter_map(|attempt| Some((attempt, attempt.mail.as_ref()?)));
+    with_content
+        .map(|(attempt, mail)| {
+            let event = mail.header("Subject").unwrap_or_default();
+            let body = json!({ "event": event, "step": "mail", "raw": mail.raw });
+            Heard {
+                at: Duration::ZERO,
+                method: "MAIL".to_owned(),
+                path: String::new(),
+                headers: vec![("idempotency-key".to_owned(), mail.message_id())],
+                body: body.to_string().into(),
+                earlier: 0,
+                status: attempt.taken().then_some(200),
+            }
+        })
+        .collect()
+}
+
+/// Runs that have not come to their end, in words.
+pub(crate) fn unfinished(runs: &[Value]) -> Vec<String> {
+    let alive = runs.iter().filter(|run| run["status"] != "done");
+    alive.map(|run| format!("{} is {}", run["id"], run["status"])).collect()
+}
+
 /// Steps that an event must lead to, and those that it may lead to.
 fn steps(sent: &Sent) -> (&'static [&'static str], &'static [&'static str]) {
     match (sent.kind, sent.answered) {
         (Kind::Plain, _) => (&["only"], &[]),
+        (Kind::Mails, _) => (&["mail"], &[]),
         (Kind::Waits, _) => (&["first", "second"], &[]),
         (Kind::Asks, _) => (&["asked"], &[]),
         (Kind::Ladder, true) => (&["resolved"], &["one", "two"]),
@@ -93,6 +124,7 @@ pub(crate) fn audit(sent: &[Sent], heard: &[Heard], runs: &[Value]) -> Vec<Strin
     }
     wrong.extend(asked_too_early(&by_id, heard));
     wrong.extend(runs_twice(sent, runs));
+    wrong.extend(unfinished(runs));
     wrong
 }
 
@@ -174,9 +206,9 @@ impl fmt::Display for Figures {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+    use crate::support::mail::Mail;
+    use crate::support::smtp::Turn;
 
     fn sent(id: &str, kind: Kind, answered: bool) -> Sent {
         Sent { id: id.to_owned(), kind, accepted: true, answered, tries: 1 }
@@ -195,7 +227,7 @@ mod tests {
     }
 
     fn run(workflow: &str, id: &str) -> Value {
-        serde_json::json!({ "workflow": workflow, "subject": format!("load/{id}") })
+        json!({ "id": "1", "workflow": workflow, "subject": format!("load/{id}"), "status": "done" })
     }
 
     #[test]
@@ -228,12 +260,43 @@ mod tests {
             ("no key", with(heard("", only, 200)), runs.clone()),
             ("not late", with(heard("l", &asked.replace("true", "false"), 200)), runs.clone()),
             ("2 runs", good.clone(), [runs.clone(), vec![run("plain", "a")]].concat()),
+            ("is \"active\"", good.clone(), {
+                let mut late = runs.clone();
+                late[0]["status"] = "active".into();
+                late
+            }),
             ("no run", good.clone(), vec![run("asks", "q")]),
         ];
         for (what, heard, runs) in cases {
             let wrong = audit(&sent, &heard, &runs).join("; ");
             assert!(wrong.contains(what), "{what}: {wrong}");
         }
+    }
+
+    #[test]
+    fn mails_are_heard_like_requests() {
+        let mail = |subject: &str| {
+            Some(Mail { raw: format!("Message-ID: <k@x>\r\nSubject: {subject}\r\n\r\nx") })
+        };
+        let attempt = |mail, turn| Attempt {
+            from: String::new(),
+            to: Vec::new(),
+            mail,
+            turn,
+            encrypted: false,
+            login: None,
+        };
+        let sent = [sent("m", Kind::Mails, false)];
+        let runs = [run("mails", "m")];
+        let refused = attempt(None, Turn::AtRcpt(451));
+        let again = attempt(mail("m"), Turn::AfterData(452));
+        let taken = attempt(mail("m"), Turn::Accept);
+        let good = mails(&[refused.clone(), again.clone(), taken.clone()]);
+        assert_eq!((good.len(), audit(&sent, &good, &runs)), (2, Vec::new()));
+        assert!(audit(&sent, &mails(&[refused, again]), &runs)[0].contains("lost"));
+        let mut other = taken.clone();
+        other.mail.as_mut().unwrap().raw.push('y');
+        assert!(audit(&sent, &mails(&[taken, other]), &runs)[0].contains("different bodies"));
     }
 
     #[test]

@@ -23,6 +23,8 @@ const AGAIN: Duration = Duration::from_millis(40);
 pub(crate) enum Kind {
     /// One webhook.
     Plain,
+    /// One mail.
+    Mails,
     /// A webhook, a delay of a second, another webhook.
     Waits,
     /// A wait for an answer with a timeout, then a webhook.
@@ -35,6 +37,7 @@ impl Kind {
     fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Mails => "mails",
             Self::Waits => "waits",
             Self::Asks => "asks",
             Self::Ladder => "ladder",
@@ -57,7 +60,8 @@ pub(crate) struct Sent {
     pub(crate) tries: usize,
 }
 
-/// The rules: what each kind sets off tells `url` which event and which step it is.
+/// The rules: what each kind sets off tells `url` which event and which step it is; a mail's subject is
+/// its event.
 pub(crate) fn rules(url: &str) -> String {
     let tell = |step: &str, more: &str| {
         format!(
@@ -72,6 +76,15 @@ workflow: plain
 triggers: [{{ event: load.plain }}]
 steps:
   - {plain}
+---
+workflow: mails
+triggers: [{{ event: load.mails }}]
+steps:
+  - email: lead@x.example
+    purpose: transactional
+    subject: ${{event.id}}
+    text: Hello, ${{event.id}}.
+    retry: {{ attempts: 60, initial: 50ms, max_wait: 400ms }}
 ---
 workflow: waits
 triggers: [{{ event: load.waits }}]
@@ -177,7 +190,8 @@ impl Sender {
         self.send_answers(false);
         match self.chance.below(20) {
             0 => self.batch(),
-            1..10 => self.single(Kind::Plain),
+            1..7 => self.single(Kind::Plain),
+            7..10 => self.single(Kind::Mails),
             10..14 => self.single(Kind::Waits),
             14..17 => self.single(Kind::Asks),
             _ => self.single(Kind::Ladder),

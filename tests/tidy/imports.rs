@@ -33,7 +33,7 @@ const CRATES: [(&str, &[&str]); 7] = [
     ("crossbeam_epoch::", &["store"]),
     ("tokio::", &["actions", "triggers", "daemon", "api", "cli"]),
     ("reqwest::", &["actions", "triggers", "daemon", "cli"]),
-    ("lettre::", &["actions"]),
+    ("lettre::", &["actions", "daemon"]),
     ("std::net::", &["actions", "triggers", "daemon", "api", "cli"]),
     ("std::fs::", &["rules", "store", "actions", "triggers", "daemon", "api", "cli", "scenario"]),
 ];
