@@ -55,6 +55,11 @@ impl Script {
         Ok(reply)
     }
 
+    /// What it was asked to do.
+    pub(super) fn inputs(&self) -> Vec<Input> {
+        self.inputs.lock().unwrap().clone()
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "the shape of the real one")]
     pub(super) fn ask(&self, query: Query) -> Result<Answer, Unavailable> {
         self.queries.lock().unwrap().push(query.clone());

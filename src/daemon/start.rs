@@ -15,6 +15,7 @@ use crate::store::{Store, StoreError};
 use super::clock::Clock;
 use super::executor::Executor;
 use super::handle::{Handle, Health};
+use super::links::Links;
 use super::looping::{Fatal, Loop};
 use super::mailbox::Message;
 use super::notify::Watchdog;
@@ -54,6 +55,7 @@ impl Daemon {
         rules: Arc<RuleSet>,
         performer: Performer,
         retention: Retention,
+        links: Option<Arc<Links>>,
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let handle = Handle::new();
@@ -63,7 +65,7 @@ impl Daemon {
             pump,
             handle: handle.clone(),
             writer: Writer::start(store.clone(), handle.clone())?,
-            executor: Executor::new(performer, runtime, handle.clone()),
+            executor: Executor::new(performer, links, runtime, handle.clone()),
             clock,
             watchdog: Watchdog::from_environment(),
         };
