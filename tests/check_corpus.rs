@@ -4,13 +4,16 @@
 //! A file may hold several files, parted by lines `#### NAME`: rule files, `templates/NAME` and
 //! `plugins/NAME.rhai`. Without such a line it is one rule file.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use adjutant::rules::{
-    Context, Diagnostic, Files, Look, RuleSet, SourceFile, Sources, TemplateFile, render,
+    Bundle, Context, Diagnostic, Files, Look, RuleSet, SourceFile, Sources, TemplateFile, render,
 };
+use proptest::prelude::*;
 
 fn corpus() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
@@ -44,7 +47,7 @@ fn sources(path: &Path) -> Sources {
             let dir = format!("rules/{above}");
             let dir = dir.trim_end_matches('/').into();
             sources.templates.push(TemplateFile { file, dir });
-        } else if name.ends_with(".rhai") {
+        } else if Path::new(&name).extension().is_some_and(|extension| extension == "rhai") {
             sources.plugins.push(file);
         } else {
             sources.rules.push(file);
@@ -53,9 +56,12 @@ fn sources(path: &Path) -> Sources {
     sources
 }
 
+fn context() -> Context {
+    Context { endpoints: vec!["crm".into()], timezone: "UTC".into() }
+}
+
 fn check(sources: &Sources) -> Vec<Diagnostic> {
-    let context = Context { endpoints: vec!["crm".into()], timezone: "UTC".into() };
-    match RuleSet::compile(sources, &context) {
+    match RuleSet::compile(sources, &context()) {
         Ok((_, warnings)) => warnings,
         Err(found) => found,
     }
@@ -102,4 +108,86 @@ fn every_diagnostic_can_be_shown() {
         }
     }
     assert!(codes.len() >= 40, "only {} codes: {codes:?}", codes.len());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Files that were half edited: never a panic, never a place outside of the file, and what is
+    /// accepted compiles again from its stored sources.
+    #[test]
+    fn half_edited_files_are_checked_without_panic(
+        which in 0_usize..1_000,
+        cuts in proptest::collection::vec((0_usize..4_000, 0_usize..12, edit()), 1..4),
+    ) {
+        let files = corpus();
+        // Half of the time a rule set that is right.
+        let mut sources =
+            if which % 2 == 0 { language() } else { sources(&files[which % files.len()]) };
+        let at = which % sources.rules.len();
+        let mut text: Vec<char> = sources.rules[at].text.chars().collect();
+        for (from, len, put) in cuts {
+            let from = from % (text.len() + 1);
+            let to = (from + len).min(text.len());
+            text.splice(from..to, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        sources.rules[at] = SourceFile::new(sources.rules[at].name.clone(), text);
+        let found = match RuleSet::compile(&sources, &context()) {
+            Err(found) => found,
+            Ok((rules, warnings)) => {
+                for bundle in rules.workflows.values().chain(rules.policies.values()) {
+                    let again = Bundle::decode(&bundle.source.encode());
+                    prop_assert_eq!(again.map(|again| again.id), Ok(bundle.id));
+                }
+                warnings
+            }
+        };
+        prop_assert!(!found.iter().any(|diagnostic| diagnostic.code == "internal"), "{:?}", found);
+        for diagnostic in &found {
+            let file = sources.files().find(|file| file.name == diagnostic.primary.file);
+            prop_assert!(
+                file.is_some_and(|file| file.text.get(diagnostic.primary.span.clone()).is_some()),
+                "{diagnostic:?}"
+            );
+        }
+        let shown = render(&found, &Files::of(sources.files()), Look::Plain);
+        prop_assert_eq!(shown.is_empty(), found.is_empty());
+    }
+}
+
+/// The packs of `tests/language/`, which have no mistakes.
+fn language() -> Sources {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language");
+    Sources::read(std::slice::from_ref(&folder), &[folder.join("plugins")]).unwrap()
+}
+
+/// What fingers put into a file by mistake.
+fn edit() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "",
+        "\n",
+        "  ",
+        "- ",
+        ": ",
+        "${",
+        "}",
+        "\"",
+        "'",
+        "#",
+        "!",
+        "é",
+        "[",
+        "{",
+        "event",
+        "steps.",
+        "vars.x",
+        "---\n",
+        "&a ",
+        "*a",
+        "|\n",
+        "\t",
+        "secret(\"x\")",
+        "records(\"a\", \"b\", 1)",
+    ])
 }

@@ -1,6 +1,8 @@
 //! What rule files compile to: the flattened steps, the bundles, the index of triggers; and that a
 //! stored bundle compiles again from its own sources.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -204,7 +206,7 @@ steps: []
 
 fn language() -> Sources {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/language");
-    Sources::read(&[folder.clone()], &[folder.join("plugins")]).unwrap()
+    Sources::read(std::slice::from_ref(&folder), &[folder.join("plugins")]).unwrap()
 }
 
 #[test]

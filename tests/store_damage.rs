@@ -4,6 +4,9 @@
 use std::fs;
 use std::path::Path;
 
+use std::process::Command;
+use std::time::Duration;
+
 use adjutant::store::{Batch, Op, SledOptions, SledStore, Store, StoreError};
 
 const ROWS: u32 = 3_000;
@@ -101,4 +104,34 @@ fn damage_is_an_error_and_never_a_panic() {
         }
     }
     assert!(told >= 10, "most damage is told: only {told}");
+}
+
+const CHILD: &str = "WATCHDOG_DIR";
+
+/// Not a test by itself: the process that the next one starts.
+#[test]
+fn child() {
+    let Some(dir) = std::env::var_os(CHILD) else { return };
+    tracing_subscriber::fmt().with_writer(std::io::stderr).init();
+    let options = SledOptions { patience: Duration::from_nanos(1), ..SledOptions::default() };
+    let store = SledStore::open_with(Path::new(&dir), &options).unwrap();
+    let lead = store.lead().unwrap();
+    for number in 1..10_000 {
+        store.commit(&Batch { epoch: lead.epoch, number, ops: Vec::new() }).unwrap();
+    }
+}
+
+#[test]
+fn a_commit_that_takes_too_long_ends_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(CHILD, dir.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(74));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the disk has not answered"), "{said}");
+    // and nothing is the matter afterwards
+    SledStore::open(dir.path()).unwrap().verify().unwrap();
 }

@@ -1,6 +1,10 @@
 //! The YAML reader: what it reads agrees with `serde_yaml`, positions are exact, and no input makes
 //! it panic.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fmt::Write as _;
+
 use adjutant::model::Value;
 use adjutant::rules::SourceFile;
 use adjutant::rules::yaml::{Kind, Node, Parsed, parse};
@@ -114,13 +118,16 @@ fn bombs_are_refused() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..9 {
         let item = format!("*a{}, ", level - 1).repeat(10);
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", item.trim_end_matches(", ")));
+        writeln!(bomb, "a{level}: &a{level} [{}]", item.trim_end_matches(", ")).unwrap();
     }
     assert!(read(&bomb).1[0].starts_with("too-large"), "{:?}", read(&bomb).1);
     assert!(read(&"[".repeat(200)).1[0].starts_with("nesting"));
     assert!(read(&"- ".repeat(200)).1[0].starts_with("nesting"));
-    let deep: String = (1..40).map(|n| format!("a{n}: &a{n} [[*a{}]]\n", n - 1)).collect();
-    assert!(read(&format!("a0: &a0 [x]\n{deep}")).1[0].starts_with("nesting"));
+    let mut deep = String::from("a0: &a0 [x]\n");
+    for level in 1..40 {
+        writeln!(deep, "a{level}: &a{level} [[*a{}]]", level - 1).unwrap();
+    }
+    assert!(read(&deep).1[0].starts_with("nesting"));
     assert!(read(&" ".repeat(1024 * 1024 + 1)).1[0].starts_with("too-large"));
 }
 

@@ -64,7 +64,7 @@ Exit codes:
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct Globals {
-    /// Configuration file [default: what ADJUTANT_CONFIG names, or ./adjutant.yaml if there is one]
+    /// Configuration file [default: `$ADJUTANT_CONFIG`, or ./adjutant.yaml if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Ask a daemon at this address instead of the one with our data directory

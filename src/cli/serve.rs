@@ -63,12 +63,11 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     let performer = performer(config)?;
     let unix = socket::bind(&config.data_dir)?;
     let tcp = listen(config).await?;
-    let mut daemon = Daemon::start(Arc::new(store), Arc::new(rules), performer).map_err(
-        |error| match error {
-            StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
-            StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
-        },
-    )?;
+    let mut daemon = Daemon::start(Arc::new(store), Arc::new(rules), performer, config.retention)
+        .map_err(|error| match error {
+        StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
+        StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
+    })?;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let listeners = Listeners { tcp: Some(tcp), unix };
     let settings = ApiSettings::of(config, new_event_id);
@@ -79,23 +78,29 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     notify::ready(&counted);
     tracing::info!(listen = %config.http.listen, data_dir = %config.data_dir.display(), "ready: {counted}");
     let ended = tokio::select! {
-        name = asked.to_stop() => {
+        ended = daemon.over() => Some(ended),
+        name = asked.stop() => {
             tracing::info!("{name}: letting what is under way end");
             None
         }
-        ended = daemon.over() => Some(ended),
     };
     notify::stopping();
     shutdown.cancel();
-    let ended = match ended {
-        Some(ended) => ended,
-        None => tokio::select! {
-            ended = async { tasks.wait().await; daemon.drain(); daemon.over().await } => ended,
-            name = asked.to_stop() => {
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        let drained = async {
+            tasks.wait().await;
+            daemon.drain();
+            daemon.over().await
+        };
+        tokio::select! {
+            ended = drained => ended,
+            name = asked.stop() => {
                 tracing::warn!("{name} again: what is under way goes on at the next start");
                 Ok(())
             }
-        },
+        }
     };
     socket::remove(&config.data_dir);
     match ended {
@@ -183,7 +188,7 @@ impl Asked {
     }
 
     /// The name of the signal that asked to stop.
-    async fn to_stop(&mut self) -> &'static str {
+    async fn stop(&mut self) -> &'static str {
         loop {
             tokio::select! {
                 _ = self.term.recv() => return "SIGTERM",

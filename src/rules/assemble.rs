@@ -11,13 +11,14 @@ use crate::model::{Name, Text, is_name};
 use crate::script::Sandbox;
 
 use super::bundle::{
-    Bundle, BundleSource, Compiled, DocumentSource, PinnedPlugin, Unit, compile, sandbox,
+    Bundle, BundleSource, Compiled, DocumentSource, PinnedPlugin, Unit, compile, compile_templates,
+    sandbox,
 };
 use super::calendar::Calendar;
 use super::calls;
 use super::compile::{Cx, Local, Used};
 use super::decode::Sink;
-use super::diagnostic::{Diagnostic, SourceFile};
+use super::diagnostic::{Diagnostic, Lines, SourceFile};
 use super::directory::{Declared, Directory, Sort};
 use super::documents;
 use super::expressions;
@@ -26,8 +27,11 @@ use super::program::{Purpose, RecordKind};
 use super::ruleset::{Context, Sources};
 use super::suggest;
 use super::template_views::TemplateViews;
-use super::templates::{TemplateSource, Templates};
+use super::templates::TemplateSource;
 use super::yaml::{self, Document, Kind};
+
+/// Mistakes shown at once: whoever makes more has one cause for most of them.
+const SHOWN: usize = 1_000;
 
 /// The compiled parts.
 pub(super) struct Loaded {
@@ -42,6 +46,7 @@ pub(super) struct Loaded {
 /// A document whose kind is known.
 struct Found<'s> {
     file: &'s SourceFile,
+    lines: &'s Lines,
     document: Document,
     sort: Sort,
 }
@@ -60,19 +65,20 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
     let mut out = Vec::new();
     let mut incomplete = false;
     let mut found = Vec::new();
-    for file in &sources.rules {
+    let lines: Vec<Lines> = sources.rules.iter().map(|file| Lines::of(&file.text)).collect();
+    for (file, lines) in sources.rules.iter().zip(&lines) {
         let parsed = yaml::parse(file, &mut out);
         incomplete |= parsed.incomplete;
         for document in parsed.documents {
             match kind_of(file, &document, &mut out) {
-                Some(sort) => found.push(Found { file, document, sort }),
+                Some(sort) => found.push(Found { file, lines, document, sort }),
                 None => incomplete = true,
             }
         }
     }
     let views = TemplateViews::compile(&sources.templates, &sources.rules, &mut out);
     let plugins = plugins(&sources.plugins, &mut out);
-    let mut directory = Directory::new(&context.endpoints, views);
+    let mut directory = Directory::new(context, views);
     directory.incomplete = incomplete;
     let loaded = sandbox_of(&plugins, &mut directory, &mut out).and_then(|sandbox| {
         declare(&found, &mut directory, &mut out);
@@ -113,31 +119,18 @@ fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) ->
             let near = entries
                 .iter()
                 .find_map(|entry| Some((entry, suggest::nearest(&entry.key, kinds())?)));
-            match near {
-                Some((entry, near)) => sink
-                    .error(
-                        "unknown-kind",
-                        entry.key_span.clone(),
-                        format!("there are no documents of kind `{}`", entry.key),
-                    )
-                    .help(format!("did you mean `{near}`?")),
-                None => {
-                    let built: Vec<_> = keys::DOCUMENTS
-                        .iter()
-                        .filter(|table| table.table.is_some())
-                        .map(|table| table.kind)
-                        .collect();
-                    sink.error(
-                        "unknown-kind",
-                        document.root.head(),
-                        "this document does not say what it is",
-                    )
-                    .help(format!(
-                        "give it one of the keys {}, with its name",
-                        suggest::list(&built)
-                    ))
-                }
-            };
+            if let Some((entry, near)) = near {
+                let message = format!("there are no documents of kind `{}`", entry.key);
+                sink.error("unknown-kind", entry.key_span.clone(), message)
+                    .help(format!("did you mean `{near}`?"));
+            } else {
+                let built = keys::DOCUMENTS.iter().filter(|table| table.table.is_some());
+                let built: Vec<_> = built.map(|table| table.kind).collect();
+                let help =
+                    format!("give it one of the keys {}, with its name", suggest::list(&built));
+                let message = "this document does not say what it is";
+                sink.error("unknown-kind", document.root.head(), message).help(help);
+            }
             None
         }
         [(first, _), (second, _), ..] => {
@@ -193,7 +186,7 @@ fn sandbox_of(
 
 /// Declares every name; a name twice is reported.
 fn declare(found: &[Found<'_>], directory: &mut Directory, out: &mut Vec<Diagnostic>) {
-    for Found { file, document, sort } in found {
+    for Found { file, document, sort, .. } in found {
         let Some(node) = document.root.get(sort.kind()) else { continue };
         let Some(name) = node.scalar().map(|scalar| scalar.text.as_str()).filter(|n| is_name(n))
         else {
@@ -203,7 +196,21 @@ fn declare(found: &[Found<'_>], directory: &mut Directory, out: &mut Vec<Diagnos
             directory.declare_indexes(name, documents::declared_indexes(&document.root));
         }
         let at = Declared { file: file.name.clone(), span: node.head() };
-        if let Some(first) = directory.declare(*sort, name, at) {
+        // Runs are listed by the name of their workflow or policy, so the two share their names.
+        let other = match sort {
+            Sort::Workflow => directory.declared(Sort::Policy, name),
+            Sort::Policy => directory.declared(Sort::Workflow, name),
+            _ => None,
+        };
+        if let Some(first) = other {
+            let message = format!("there is a workflow and an escalation policy `{name}`");
+            let mut error = Diagnostic::error("duplicate-name", &file.name, node.head(), message);
+            error
+                .said("again here")
+                .also(&first.file, first.span.clone(), "first here")
+                .help("rename one: their runs are listed by this name");
+            out.push(error);
+        } else if let Some(first) = directory.declare(*sort, name, at) {
             let message = format!("there are two {} `{name}`", sort.plural());
             let mut error = Diagnostic::error("duplicate-name", &file.name, node.head(), message);
             error.said("again here").also(&first.file, first.span.clone(), "first here");
@@ -229,20 +236,20 @@ impl Parts {
         out: &mut Vec<Diagnostic>,
     ) -> Self {
         let mut parts = Self::default();
-        for Found { file, document, sort } in found {
+        for Found { file, lines, document, sort } in found {
             let root = &document.root;
             if matches!(sort, Sort::Workflow | Sort::Policy) {
                 let policy = *sort == Sort::Policy;
-                let unit = Unit { file, root, policy };
+                let unit = Unit { file, lines, first_line: 1, root, policy };
                 if let Some(Compiled { workflow, used }) =
-                    compile(unit, 1, sandbox, Some(directory), out)
+                    compile(unit, sandbox, Some(directory), out)
                 {
                     let source = DocumentSource {
                         name: workflow.name.clone(),
                         policy,
                         text: file.text[document.span.clone()].into(),
                         file: file.name.clone(),
-                        line: file.line(document.span.start),
+                        line: lines.line(document.span.start),
                     };
                     let name = root.get(sort.kind()).map_or(0..0, yaml::Node::head);
                     parts.built.push(Built { name, source, workflow: Arc::new(workflow), used });
@@ -254,6 +261,7 @@ impl Parts {
             let mut cx = Cx {
                 sink: Sink::new(file, out),
                 first_line: 1,
+                lines,
                 sandbox,
                 directory: Some(directory),
                 used: Used::default(),
@@ -316,13 +324,12 @@ impl Parts {
                 plugins: library.used(&words),
                 templates: templates.into_values().cloned().collect(),
             };
-            // The view of the folder compiled, and this is a part of it.
-            let Ok(templates) = Templates::compile(&source.templates) else { continue };
-            let callees =
+            let Some(templates) = compile_templates(&source, out) else { continue };
+            let below =
                 callees.into_iter().map(|(name, callee)| (name, callee.workflow.clone())).collect();
-            let bundle = Bundle::assemble(built.workflow.clone(), callees, templates, source);
-            let shelf = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
-            shelf.insert(bundle.name.clone(), Arc::new(bundle));
+            let bundle = Bundle::assemble(built.workflow.clone(), below, templates, source);
+            let kind = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
+            kind.insert(bundle.name.clone(), Arc::new(bundle));
         }
         Some(Loaded {
             sandbox,
@@ -417,4 +424,12 @@ fn sort(sources: &Sources, out: &mut Vec<Diagnostic>) {
         (file_a, span_a.start, span_a.end).cmp(&(file_b, span_b.start, span_b.end))
     });
     out.dedup();
+    if out.len() > SHOWN {
+        let more = out.len() - SHOWN;
+        out.truncate(SHOWN);
+        if let Some(last) = out.last().map(|last| last.primary.clone()) {
+            let message = format!("{more} more mistakes are not shown");
+            out.push(Diagnostic::error("too-many", &last.file, last.span, message));
+        }
+    }
 }

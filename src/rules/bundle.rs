@@ -14,7 +14,7 @@ use crate::script::{PluginSource, Sandbox};
 
 use super::compile::{Cx, Local, Used};
 use super::decode::Sink;
-use super::diagnostic::{Diagnostic, SourceFile};
+use super::diagnostic::{Diagnostic, Lines, SourceFile};
 use super::directory::Directory;
 use super::program::Workflow;
 use super::templates::{TemplateSource, Templates};
@@ -95,7 +95,7 @@ impl Bundle {
     /// What [`BundleSource::decode`] or compiling says; the files named in the diagnostics have the
     /// texts of [`BundleSource::files`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Vec<Diagnostic>> {
-        Self::compile(BundleSource::decode(bytes).map_err(|error| vec![error])?)
+        Self::compile(BundleSource::decode(bytes).map_err(|error| vec![*error])?)
     }
 
     /// Compiles a bundle from its sources alone.
@@ -111,8 +111,10 @@ impl Bundle {
             let (Some(root), Some(sandbox)) = (parsed.documents.first(), &sandbox) else {
                 return None;
             };
-            let unit = Unit { file: &file, root: &root.root, policy: document.policy };
-            let compiled = compile(unit, document.line, sandbox, None, &mut out)?;
+            let (lines, policy) = (Lines::of(&file.text), document.policy);
+            let first_line = document.line;
+            let unit = Unit { file: &file, lines: &lines, first_line, root: &root.root, policy };
+            let compiled = compile(unit, sandbox, None, &mut out)?;
             Some(Arc::new(compiled.workflow))
         };
         let main = compile(&source.main);
@@ -122,7 +124,7 @@ impl Bundle {
                 callees.insert(callee.name.clone(), workflow);
             }
         }
-        let templates = templates(&source, &mut out);
+        let templates = compile_templates(&source, &mut out);
         if let Some(call) = missing_callee(&source, main.iter().chain(callees.values())) {
             out.push(call);
         }
@@ -175,9 +177,9 @@ impl BundleSource {
     ///
     /// # Errors
     /// A version this program does not know, or damaged bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, Diagnostic> {
+    pub fn decode(bytes: &[u8]) -> Result<Self, Box<Diagnostic>> {
         let damaged = |message: String| {
-            Diagnostic::error("stored-bundle", &"stored rules".into(), 0..0, message)
+            Box::new(Diagnostic::error("stored-bundle", &"stored rules".into(), 0..0, message))
         };
         match bytes.split_first() {
             Some((&VERSION, rest)) => postcard::from_bytes(rest)
@@ -217,6 +219,9 @@ impl DocumentSource {
 #[derive(Clone, Copy)]
 pub(super) struct Unit<'a> {
     pub file: &'a SourceFile,
+    pub lines: &'a Lines,
+    /// The line of the rule file on which the text of `file` begins, from 1.
+    pub first_line: u32,
     pub root: &'a Node,
     pub policy: bool,
 }
@@ -230,14 +235,14 @@ pub(super) struct Compiled {
 /// Compiles a workflow or a policy: the one way in, at load and from the store.
 pub(super) fn compile(
     unit: Unit<'_>,
-    first_line: u32,
     sandbox: &Sandbox,
     directory: Option<&Directory>,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Compiled> {
     let mut cx = Cx {
         sink: Sink::new(unit.file, out),
-        first_line,
+        first_line: unit.first_line,
+        lines: unit.lines,
         sandbox,
         directory,
         used: Used::default(),
@@ -248,7 +253,17 @@ pub(super) fn compile(
     } else {
         workflow::workflow(&mut cx, unit.root)
     };
-    Some(Compiled { workflow: workflow?, used: cx.used })
+    let used = cx.used;
+    if (workflow.is_none() || used.dropped.is_some()) && !out.iter().any(Diagnostic::is_error) {
+        // Whatever is left out must have been reported: a rule is never dropped in silence.
+        let span = used.dropped.unwrap_or_else(|| unit.root.head());
+        let message = "this could not be compiled, and the reason was lost";
+        let mut error = Diagnostic::error("internal", &unit.file.name, span, message);
+        error.help("this is a mistake in adjutant itself: please report it with the file");
+        out.push(error);
+        return None;
+    }
+    Some(Compiled { workflow: workflow?, used })
 }
 
 /// A sandbox with these plugins; `None` after a mistake in one, which is reported.
@@ -279,7 +294,11 @@ pub(super) fn sandbox<'p>(
     }
 }
 
-fn templates(source: &BundleSource, out: &mut Vec<Diagnostic>) -> Option<Templates> {
+/// The templates of a bundle; `None` after a mistake in one, which is reported.
+pub(super) fn compile_templates(
+    source: &BundleSource,
+    out: &mut Vec<Diagnostic>,
+) -> Option<Templates> {
     match Templates::compile(&source.templates) {
         Ok(templates) => Some(templates),
         Err(errors) => {

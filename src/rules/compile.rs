@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::{Duration, DurationError, Instant, Map, Name, Span, Text, Value};
+use crate::model::{Map, Name, Text, Value};
 use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
 
 use super::decode::Sink;
+use super::diagnostic::Lines;
 use super::directory::{Directory, Sort};
 use super::expressions::{self, Mention};
 use super::suggest;
@@ -19,6 +20,8 @@ pub(super) struct Cx<'a> {
     pub sink: Sink<'a>,
     /// The line of the rule file on which the text of `sink.file` begins, from 1.
     pub first_line: u32,
+    /// The lines of that text.
+    pub lines: &'a Lines,
     /// Compiles expressions.
     pub sandbox: &'a Sandbox,
     /// Everything that is declared; `None` for a stored bundle, whose live names are not resolved.
@@ -29,6 +32,13 @@ pub(super) struct Cx<'a> {
     pub local: Local,
 }
 
+/// Bytes of one text in a rule: longer ones belong into templates.
+const TEXT_BYTES: usize = 64 * 1024;
+
+/// Something is wrong, and said already.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reported;
+
 /// What a document uses of others.
 #[derive(Debug, Default)]
 pub(super) struct Used {
@@ -38,6 +48,9 @@ pub(super) struct Used {
     pub templates: BTreeMap<Name, Range<usize>>,
     /// Names and texts in its expressions: whatever may be a function of a plugin.
     pub words: BTreeSet<Text>,
+    /// A step that could not be compiled. What is wrong with it is reported; see
+    /// [`super::bundle::compile`].
+    pub dropped: Option<Range<usize>>,
 }
 
 /// What `steps.<id>` and `vars.<name>` may say.
@@ -99,13 +112,10 @@ impl Place {
     }
 }
 
-/// A duration's unit that only long settings may use.
-const YEARS_IN: &str = "years are for `lifetime` only: write days, such as `365d`";
-
 impl Cx<'_> {
     /// The line of the rule file a byte stands on.
     pub(super) fn line(&self, at: usize) -> u32 {
-        self.first_line - 1 + self.sink.file.line(at)
+        self.first_line - 1 + self.lines.line(at)
     }
 
     /// Reports a mistake of an expression that begins at byte `from` of a scalar's text.
@@ -213,7 +223,14 @@ impl Cx<'_> {
     }
 
     /// The shape of a text that is the text of the scalar `node`.
-    fn scalar_shape(&mut self, node: &Node, text: &str, place: Place) -> Option<Shape> {
+    pub(super) fn scalar_shape(&mut self, node: &Node, text: &str, place: Place) -> Option<Shape> {
+        if text.len() > TEXT_BYTES {
+            let message = format!("this text is longer than {} KiB", TEXT_BYTES / 1024);
+            self.sink
+                .error("too-large", node.head(), message)
+                .help("put long texts into a template");
+            return None;
+        }
         match Shape::text(self.sandbox, text, &place.names()) {
             Ok(shape) => {
                 let mut from = 0;
@@ -265,35 +282,27 @@ impl Cx<'_> {
     /// Checks what an expression at byte `from` of a scalar's text says about steps, variables,
     /// secrets and indexes.
     fn check_mentions(&mut self, node: &Node, source: &str, from: usize, place: Place) {
+        let sees = |name: &str| place.names.contains(&name);
         self.used.words.extend(expressions::callable(source).map(Text::from));
         for (mention, span) in expressions::mentions(source) {
-            let span = node.place(&self.sink.file.text, from + span.start..from + span.end);
+            let file = &self.sink.file.text;
+            let span = || node.place(file, from + span.start..from + span.end);
             match mention {
-                Mention::Step(id) if place.names.contains(&"steps") => {
-                    if !self.local.ids.contains(id) {
-                        let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
-                        self.sink
-                            .error("unknown-step", span, format!("no step has the id `{id}`"))
-                            .help(hint);
-                    }
+                Mention::Step(id) if sees("steps") && !self.local.ids.contains(id) => {
+                    let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
+                    let message = format!("no step has the id `{id}`");
+                    self.sink.error("unknown-step", span(), message).help(hint);
                 }
-                Mention::Var(name) if place.names.contains(&"vars") => {
-                    if !self.local.vars.contains(name) {
-                        let hint = hint_or(name, &self.local.vars, "there are no variables here");
-                        self.sink
-                            .error(
-                                "unknown-variable",
-                                span,
-                                format!("there is no variable `vars.{name}` here"),
-                            )
-                            .help(hint);
-                    }
+                Mention::Var(name) if sees("vars") && !self.local.vars.contains(name) => {
+                    let hint = hint_or(name, &self.local.vars, "there are no variables here");
+                    let message = format!("there is no variable `vars.{name}` here");
+                    self.sink.error("unknown-variable", span(), message).help(hint);
                 }
                 Mention::Secret if !place.secret => {
-                    self.sink.error("secret", span, "a secret cannot be used here")
+                    self.sink.error("secret", span(), "a secret cannot be used here")
                         .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step only, so that it never reaches a log, a mail or the store");
                 }
-                Mention::Index(kind, index) => self.check_index(kind, index, span),
+                Mention::Index(kind, index) => self.check_index(kind, index, span()),
                 _ => {}
             }
         }
@@ -320,104 +329,6 @@ impl Cx<'_> {
         self.sink.error("unknown-index", span, message).help(help);
     }
 
-    /// A literal duration. `hours` is the calendar it would count on.
-    pub(super) fn duration(
-        &mut self,
-        node: &Node,
-        what: &str,
-        hours: Option<&Name>,
-    ) -> Option<Duration> {
-        let text = self.sink.raw(node, what)?;
-        let found = self.duration_text(node, what, text)?;
-        self.needs_hours(node, found, hours)
-    }
-
-    fn duration_text(&mut self, node: &Node, what: &str, text: &str) -> Option<Duration> {
-        if text.contains("${") {
-            self.sink
-                .error("not-literal", node.head(), format!("`{what}` must be a literal duration"))
-                .help("write it out, such as `5m`; only `delay`, and the `timeout` of `wait_for`, may be computed");
-            return None;
-        }
-        match text.parse::<Duration>() {
-            Ok(_) if what != "lifetime" && text.ends_with('y') => {
-                self.sink
-                    .error("duration", node.head(), format!("`{text}` is too coarse here"))
-                    .help(YEARS_IN);
-                None
-            }
-            Ok(duration) => Some(duration),
-            Err(error) => {
-                self.duration_error(node, &error);
-                None
-            }
-        }
-    }
-
-    fn duration_error(&mut self, node: &Node, error: &DurationError) {
-        let text = error.to_string();
-        // "what: what to do about it"
-        match text.split_once(": ") {
-            Some((message, help)) => self.sink.error("duration", node.head(), message).help(help),
-            None => self.sink.error("duration", node.head(), text),
-        };
-    }
-
-    fn needs_hours(
-        &mut self,
-        node: &Node,
-        duration: Duration,
-        hours: Option<&Name>,
-    ) -> Option<Duration> {
-        if duration.needs_calendar() && hours.is_none() {
-            let message =
-                format!("`{duration}` counts open time, but no calendar says when that is");
-            self.sink
-                .error("needs-hours", node.head(), message)
-                .help("add `hours: CALENDAR` to the step or to the whole document");
-            return None;
-        }
-        Some(duration)
-    }
-
-    /// A literal duration that elapses through nights.
-    pub(super) fn elapsed(&mut self, node: &Node, what: &str) -> Option<Span> {
-        let text = self.sink.raw(node, what)?;
-        let duration = self.duration_text(node, what, text)?;
-        if duration.elapsed().is_none() {
-            let message = format!("`{what}` cannot count open time");
-            self.sink.error("duration", node.head(), message).help("use s, m, h or d");
-        }
-        duration.elapsed()
-    }
-
-    /// A duration or an instant, literal or computed.
-    pub(super) fn deadline(
-        &mut self,
-        node: &Node,
-        what: &str,
-        hours: Option<&Name>,
-        place: Place,
-    ) -> Option<Shape> {
-        let text = self.sink.raw(node, what)?;
-        if text.contains("${") {
-            return self.scalar_shape(node, text, place);
-        }
-        if let Ok(instant) = text.parse::<Instant>() {
-            return Some(Shape::Literal(Value::Instant(instant)));
-        }
-        if text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') {
-            let message = format!("`{text}` is not an instant");
-            self.sink
-                .error("duration", node.head(), message)
-                .help("write date, time and offset: `2026-03-02T10:00:00+01:00`");
-            return None;
-        }
-        let duration = self.duration_text(node, what, text)?;
-        self.needs_hours(node, duration, hours)?;
-        Some(Shape::Literal(Value::text(text)))
-    }
-
     /// The name of another document, which must exist.
     pub(super) fn reference(&mut self, node: &Node, what: &str, sort: Sort) -> Option<Name> {
         let name = self.sink.name(node, what)?;
@@ -432,13 +343,6 @@ impl Cx<'_> {
             return None;
         }
         Some(name.into())
-    }
-
-    /// `hours:` the name of a calendar. An unknown one, which is reported, still counts as one, so
-    /// that durations are not reported for lack of it.
-    pub(super) fn hours(&mut self, node: &Node) -> Option<Name> {
-        let written = node.scalar().map(|scalar| Name::from(scalar.text.as_str()));
-        self.reference(node, "hours", Sort::Calendar).or(written)
     }
 
     /// `retry` or `hold`: whether an attempt whose fate is not known is held for a person.

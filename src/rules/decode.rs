@@ -214,13 +214,11 @@ impl<'a> Sink<'a> {
 
     /// The text of a scalar, whatever it would read as: for conditions, names and codes.
     pub fn raw<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n str> {
-        match &node.kind {
-            Kind::Scalar(scalar) => Some(&scalar.text),
-            _ => {
-                self.wrong(node, what, "text");
-                None
-            }
+        if let Kind::Scalar(scalar) = &node.kind {
+            return Some(&scalar.text);
         }
+        self.wrong(node, what, "text");
+        None
     }
 
     /// Text that is not empty and not a number or boolean.
@@ -292,29 +290,24 @@ impl<'a> Sink<'a> {
 
     /// The items of a list.
     pub fn list<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Node]> {
-        match &node.kind {
-            Kind::List(items) => Some(items),
-            _ => {
-                let help = match &node.kind {
-                    Kind::Map(_) => "begin each item with `- `",
-                    _ => "write `[…]`, or one item a line beginning with `- `",
-                };
-                self.wrong(node, what, "a list").map(|error| error.help(help));
-                None
-            }
+        if let Kind::List(items) = &node.kind {
+            return Some(items);
         }
+        let help = match &node.kind {
+            Kind::Map(_) => "begin each item with `- `",
+            _ => "write `[…]`, or one item a line beginning with `- `",
+        };
+        self.wrong(node, what, "a list").map(|error| error.help(help));
+        None
     }
 
     /// The entries of an object with free keys.
     pub fn map<'n>(&mut self, node: &'n Node, what: &str) -> Option<&'n [Entry]> {
-        match &node.kind {
-            Kind::Map(entries) => Some(entries),
-            _ => {
-                self.wrong(node, what, "an object")
-                    .map(|error| error.help("write `key: value` pairs"));
-                None
-            }
+        if let Kind::Map(entries) = &node.kind {
+            return Some(entries);
         }
+        self.wrong(node, what, "an object").map(|error| error.help("write `key: value` pairs"));
+        None
     }
 }
 

@@ -119,19 +119,28 @@ impl SourceFile {
         Self { name: name.into(), text: text.into() }
     }
 
-    /// Line of a byte, from 1.
-    #[must_use]
-    pub fn line(&self, at: usize) -> u32 {
-        let before = self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes());
-        1 + before.iter().filter(|byte| **byte == b'\n').count() as u32
-    }
-
     /// Line and column of a byte, both from 1; the column counts characters.
     #[must_use]
     pub fn position(&self, at: usize) -> (u32, u32) {
         let at = floor(&self.text, at);
         let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        (self.line(at), 1 + self.text[start..at].chars().count() as u32)
+        (Lines::of(&self.text).line(at), 1 + self.text[start..at].chars().count() as u32)
+    }
+}
+
+/// Where the lines of a text end, to find the line of a byte quickly.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines(Vec<usize>);
+
+impl Lines {
+    /// Of a text.
+    pub(super) fn of(text: &str) -> Self {
+        Self(text.match_indices('\n').map(|(at, _)| at).collect())
+    }
+
+    /// Line of a byte, from 1.
+    pub(super) fn line(&self, at: usize) -> u32 {
+        1 + self.0.partition_point(|end| *end < at) as u32
     }
 }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::model::{Name, Text};
 
+use super::ruleset::Context;
 use super::template_views::TemplateViews;
 
 /// What a name stands for.
@@ -42,6 +43,8 @@ pub(super) struct Directory {
     endpoints: BTreeSet<Name>,
     /// A file could not be read to its end: what is missing may be in it.
     pub incomplete: bool,
+    /// The zone where a calendar names none; empty: UTC.
+    pub timezone: Text,
     /// Functions of plugins that did not compile: using them is not a second mistake.
     pub lost: BTreeSet<Text>,
     /// Templates by folder.
@@ -124,9 +127,19 @@ impl Sort {
 }
 
 impl Directory {
-    /// With these endpoints and templates.
-    pub(super) fn new(endpoints: &[Name], templates: TemplateViews) -> Self {
-        Self { endpoints: endpoints.iter().cloned().collect(), templates, ..Self::default() }
+    /// With what the configuration says, and these templates.
+    pub(super) fn new(context: &Context, templates: TemplateViews) -> Self {
+        Self {
+            endpoints: context.endpoints.iter().cloned().collect(),
+            timezone: context.timezone.clone(),
+            templates,
+            ..Self::default()
+        }
+    }
+
+    /// Where a name is declared.
+    pub(super) fn declared(&self, sort: Sort, name: &str) -> Option<&Declared> {
+        self.names.get(&(sort, Name::from(name)))
     }
 
     /// Declares a name; the earlier declaration if there is one.

@@ -110,6 +110,9 @@ pub(super) fn calendar(cx: &mut Cx<'_>, root: &Node) -> Option<Calendar> {
     let mut spec = CalendarSpec::default();
     if let Some(zone) = fields.get("timezone").and_then(|node| cx.sink.text(node, "timezone")) {
         zone.clone_into(&mut spec.timezone);
+    } else if fields.get("timezone").is_none() {
+        let configured = cx.directory.map(|directory| &*directory.timezone).unwrap_or_default();
+        spec.timezone = if configured.is_empty() { "UTC" } else { configured }.to_owned();
     }
     // Where each span stands, to point at when spans do not fit together.
     let mut spans: Vec<Vec<&Node>> = Vec::new();

@@ -1,9 +1,9 @@
 //! Filters: which events a trigger, a wait, an exit or a resolution takes.
 
 use crate::model::{Pattern, Text};
-use crate::script::Shape;
+use crate::script::{Condition, Shape};
 
-use super::compile::{Cx, Place};
+use super::compile::{Cx, Place, Reported};
 use super::decode::Fields;
 use super::keys;
 use super::program::{Filter, FilterSubject, Trigger};
@@ -60,18 +60,18 @@ fn filter_fields<'n>(
 pub(super) fn filter(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<Filter> {
     let patterns = fields.get("event").and_then(|node| patterns(cx, node, "event"));
     let (condition, subject) = qualifiers(cx, fields, place);
-    Some(Filter { patterns: patterns?, condition: condition?, subject: subject? })
+    Some(Filter { patterns: patterns?, condition: condition.ok()?, subject: subject? })
 }
 
-/// `where` and `subject`; the outer `None` of each means that it is wrong.
+/// `where` and `subject`.
 pub(super) fn qualifiers(
     cx: &mut Cx<'_>,
     fields: Fields<'_>,
     place: Place,
-) -> (Option<Option<crate::script::Condition>>, Option<FilterSubject>) {
+) -> (Result<Option<Condition>, Reported>, Option<FilterSubject>) {
     let condition = match fields.get("where") {
-        Some(node) => cx.condition(node, "where", place, true).map(Some),
-        None => Some(None),
+        Some(node) => cx.condition(node, "where", place, true).map(Some).ok_or(Reported),
+        None => Ok(None),
     };
     let subject = match fields.get("subject") {
         Some(node) => subject(cx, node, place),

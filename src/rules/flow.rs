@@ -9,9 +9,8 @@ use crate::model::{Class, Name};
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::program::{Action, BranchArm, Pc, Retry, Step};
-use super::suggest;
 use super::yaml::{Entry, Kind, Node};
-use super::{filters, keys, step_mail, step_state, step_wait, step_web};
+use super::{keys, step_mail, step_state, step_wait, step_web};
 
 /// Steps of one document after flattening, ladders with their rounds included: a run's position
 /// and its trace are kept by number, and people must be able to read the story.
@@ -20,9 +19,11 @@ const STEPS: usize = 10_000;
 /// Builds the list.
 pub(super) struct Flow<'c, 'a> {
     pub(super) cx: &'c mut Cx<'a>,
-    steps: Vec<Step>,
+    pub(super) steps: Vec<Step>,
     /// Where each label is.
     labels: Vec<Pc>,
+    /// Too many steps, which is said once.
+    full: bool,
 }
 
 /// A place that is not known yet.
@@ -50,7 +51,7 @@ pub(super) struct Common<'n> {
 
 impl<'c, 'a> Flow<'c, 'a> {
     pub(super) fn new(cx: &'c mut Cx<'a>) -> Self {
-        Self { cx, steps: Vec::new(), labels: Vec::new() }
+        Self { cx, steps: Vec::new(), labels: Vec::new(), full: false }
     }
 
     /// A label that is not bound yet.
@@ -128,7 +129,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 
     fn step(&mut self, node: &Node, path: &str, around: &Around, next: Label) {
         if self.steps.len() >= STEPS {
-            if self.steps.len() == STEPS {
+            if !std::mem::replace(&mut self.full, true) {
                 let message = format!("more than {STEPS} steps");
                 self.cx.sink.error("too-large", node.head(), message);
             }
@@ -146,6 +147,8 @@ impl<'c, 'a> Flow<'c, 'a> {
         self.act(node, main, &common, path, &inner, next);
         if let Some(step) = self.steps.get_mut(at) {
             step.on_error = on_error.map(|label| label.0);
+        } else {
+            self.cx.used.dropped = Some(node.head());
         }
         self.modifiers(at, main, &common, around);
         // The handler itself comes after everything that may jump to it.
@@ -201,235 +204,6 @@ impl<'c, 'a> Flow<'c, 'a> {
             let step = self.bare(node, path, action, next);
             self.push(step);
         }
-    }
-
-    /// Finds the one main key of a step.
-    fn main_key<'n>(&mut self, node: &'n Node) -> Option<(&'n Entry, &'static keys::StepTable)> {
-        let sink = &mut self.cx.sink;
-        let Kind::Map(entries) = &node.kind else {
-            if !node.is_broken() {
-                let written = node.scalar().map(|scalar| scalar.text.as_str()).unwrap_or_default();
-                let help = match keys::step(written) {
-                    Some(step) => format!("write `{}: …`: {}", step.main, step.about),
-                    None => "write its main key and a value, such as `log: done`".to_owned(),
-                };
-                let message = format!("a step is an object, not {}", node.type_name());
-                sink.error("wrong-type", node.head(), message).help(help);
-            }
-            return None;
-        };
-        let mains: Vec<_> =
-            entries.iter().filter_map(|entry| Some((entry, keys::step(&entry.key)?))).collect();
-        match mains[..] {
-            [(main, table)] => {
-                if table.fields.is_none() {
-                    sink.later(main.key_span.clone(), &main.key).said(table.about);
-                    return None;
-                }
-                Some((main, table))
-            }
-            [] => {
-                let names = || keys::STEPS.iter().map(|step| step.main);
-                let near = entries.iter().find_map(|entry| {
-                    let known = keys::COMMON.key(&entry.key).is_some();
-                    let near = suggest::nearest(&entry.key, names()).filter(|_| !known)?;
-                    Some((entry, near))
-                });
-                if let Some((entry, near)) = near {
-                    let message = format!("there is no step `{}`", entry.key);
-                    sink.error("unknown-step-kind", entry.key_span.clone(), message)
-                        .help(format!("did you mean `{near}`?"));
-                } else if entries.iter().any(|entry| entry.key == "else") {
-                    sink.error("no-main-key", node.head(), "`else` is not a step of its own")
-                        .help("put it beside `then`, in the same item of the list");
-                } else if let Some(owner) = owner_of(entries) {
-                    let message = format!("this step has no `{owner}`");
-                    sink.error("no-main-key", node.head(), message)
-                        .help(format!("a step has exactly one main key, and its fields stand beside it: is a `- ` too many here, or `{owner}: …` missing?"));
-                } else {
-                    let built: Vec<_> = keys::STEPS
-                        .iter()
-                        .filter(|step| step.fields.is_some())
-                        .map(|step| step.main)
-                        .collect();
-                    sink.error("no-main-key", node.head(), "this step does not say what it does")
-                        .help(format!("it needs exactly one of {}", suggest::list(&built)));
-                }
-                None
-            }
-            _ => {
-                let (first, second) = (mains[0].0, mains[1].0);
-                let message = format!("`{}` and `{}` cannot be one step", first.key, second.key);
-                let file = sink.file.name.clone();
-                sink.error("two-main-keys", second.key_span.clone(), message)
-                    .said("a second main key")
-                    .also(&file, first.key_span.clone(), "the first")
-                    .help("a step has exactly one main key: begin the second with `- `");
-                None
-            }
-        }
-    }
-
-    /// Checks the keys of a step and reads the common ones that its action needs.
-    fn common<'n>(
-        &mut self,
-        node: &'n Node,
-        main: &Entry,
-        kind: &keys::StepTable,
-        around: &Around,
-    ) -> Option<Common<'n>> {
-        let table = kind.fields.as_ref()?;
-        let entries = node.entries()?;
-        let sink = &mut self.cx.sink;
-        for entry in entries {
-            if entry.key == main.key || keys::COMMON.key(&entry.key).is_some() {
-                continue;
-            }
-            match table.key(&entry.key) {
-                Some(key) if key.state == super::decode::State::Later => {
-                    sink.later(entry.key_span.clone(), &entry.key);
-                }
-                Some(_) => {}
-                None => {
-                    let known = table.names().chain(keys::COMMON.names());
-                    let near = suggest::nearest(&entry.key, known);
-                    let owner = keys::STEPS.iter().find(|step| {
-                        step.fields.as_ref().is_some_and(|table| table.key(&entry.key).is_some())
-                    });
-                    let help = match (near, owner) {
-                        (Some(near), _) => format!("did you mean `{near}`?"),
-                        (None, Some(owner)) => {
-                            format!("it belongs to `{}` steps", owner.main)
-                        }
-                        (None, None) => {
-                            let names: Vec<_> = table.names().collect();
-                            match names.len() {
-                                0 => format!(
-                                    "it takes only {}",
-                                    suggest::list(&["id", "if", "on_error"])
-                                ),
-                                _ => format!("its fields are {}", suggest::list(&names)),
-                            }
-                        }
-                    };
-                    let message = format!("{} has no field `{}`", table.what, entry.key);
-                    sink.error("unknown-key", entry.key_span.clone(), message).help(help);
-                }
-            }
-        }
-        for key in table.keys.iter().filter(|key| key.state == super::decode::State::Required) {
-            if !entries.iter().any(|entry| entry.key == key.name) {
-                let message = format!("{} needs `{}`", table.what, key.name);
-                sink.error("missing-key", main.key_span.clone(), message).help(key.how_to_add());
-            }
-        }
-        let fields = Fields::of(entries);
-        let hours = match fields.get("hours") {
-            Some(node) => self.cx.hours(node),
-            None => around.hours.clone(),
-        };
-        Some(Common { fields, hours })
-    }
-
-    /// The target of a step's own `on_error`.
-    fn on_error(&mut self, node: &Node, next: Label) -> Option<Label> {
-        match &node.kind {
-            Kind::List(items) if items.is_empty() => Some(next),
-            Kind::List(_) => Some(self.label()),
-            Kind::Scalar(scalar) => {
-                let choices = [("fail", false), ("continue", true)];
-                let goes_on = self.cx.choice(node, "on_error", &scalar.text, &choices)?;
-                goes_on.then_some(next)
-            }
-            _ => {
-                self.cx.sink.wrong(node, "on_error", "`fail`, `continue` or a list of steps");
-                None
-            }
-        }
-    }
-
-    /// `id`, `if`, `timeout`, `retry`, `on_uncertain` of the step at `at`.
-    fn modifiers(&mut self, at: usize, main: &Entry, common: &Common<'_>, around: &Around) {
-        let fields = common.fields;
-        let kind = main.key.as_str();
-        let acts = matches!(kind, "email" | "webhook");
-        let waits = matches!(kind, "delay" | "wait_for" | "escalate" | "call");
-        let blocks = matches!(kind, "then" | "switch");
-        let id = fields.get("id").and_then(|node| variable(self.cx, node, "id"));
-        let guard = fields
-            .get("if")
-            .filter(|_| kind != "then")
-            .and_then(|node| self.cx.condition(node, "if", around.place, false));
-        let timeout = fields.get("timeout").filter(|_| kind != "wait_for").and_then(|node| {
-            if acts {
-                self.cx.elapsed(node, "timeout").map(crate::model::Duration::Elapsed)
-            } else if matches!(kind, "escalate" | "call") {
-                self.cx.duration(node, "timeout", common.hours.as_ref())
-            } else {
-                useless(
-                    self.cx,
-                    fields,
-                    "timeout",
-                    kind,
-                    "`email`, `webhook`, `wait_for`, `escalate` and `call`",
-                );
-                None
-            }
-        });
-        let retry = fields.get("retry").and_then(|node| {
-            if acts {
-                return self.retry(node);
-            }
-            useless(self.cx, fields, "retry", kind, "`email` and `webhook`");
-            None
-        });
-        let hold = fields.get("on_uncertain").and_then(|node| {
-            if acts {
-                return self.cx.on_uncertain(node);
-            }
-            useless(self.cx, fields, "on_uncertain", kind, "`email` and `webhook`");
-            None
-        });
-        if fields.get("hours").is_some() && !waits && !blocks {
-            useless(self.cx, fields, "hours", kind, "`delay`, `wait_for`, `escalate` and `call`");
-        }
-        let Some(step) = self.steps.get_mut(at) else { return };
-        step.id = id;
-        step.guard = guard;
-        step.hours.clone_from(&common.hours);
-        step.timeout = timeout;
-        step.retry = retry.unwrap_or_default();
-        step.hold_uncertain = hold;
-    }
-
-    fn retry(&mut self, node: &Node) -> Option<Retry> {
-        /// Attempts a rule may ask for: at the longest wait this is more than ten days.
-        const ATTEMPTS: i64 = 1_000;
-        let fields = self.cx.sink.fields(node, &keys::RETRY)?;
-        let attempts =
-            fields.get("attempts").map(|node| self.cx.sink.whole(node, "attempts", 1..=ATTEMPTS));
-        let initial = fields.get("initial").map(|node| self.cx.elapsed(node, "initial"));
-        let max_wait = fields.get("max_wait").map(|node| self.cx.elapsed(node, "max_wait"));
-        let default = Retry::default();
-        let mut retry = Retry {
-            attempts: match attempts {
-                Some(attempts) => u16::try_from(attempts?).unwrap_or(default.attempts),
-                None => default.attempts,
-            },
-            initial: initial.unwrap_or(Some(default.initial))?,
-            max_wait: max_wait.unwrap_or(Some(default.max_wait))?,
-        };
-        if retry.max_wait < retry.initial {
-            if fields.get("max_wait").is_some() {
-                self.cx
-                    .sink
-                    .error("retry", node.head(), "`max_wait` is shorter than `initial`")
-                    .help("the wait begins with `initial` and doubles up to `max_wait`");
-                return None;
-            }
-            retry.max_wait = retry.initial;
-        }
-        Some(retry)
     }
 
     /// `then:`/`else:` with the modifier `if`.
@@ -531,45 +305,4 @@ impl<'c, 'a> Flow<'c, 'a> {
             step.action = Action::Branch(arms);
         }
     }
-}
-
-/// An id or the name of a variable: `[a-z_][a-z0-9_]*`.
-pub(super) fn variable(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<crate::model::Text> {
-    let text = cx.sink.raw(node, what)?;
-    if filters::is_variable(text) {
-        return Some(text.into());
-    }
-    bad_variable(cx, node.head(), text);
-    None
-}
-
-/// Reports a text that is no id and no variable.
-pub(super) fn bad_variable(cx: &mut Cx<'_>, span: std::ops::Range<usize>, text: &str) {
-    let fixed = text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-    let rule = "lower-case letters, digits and `_`, no digit first";
-    let help = if filters::is_variable(&fixed) {
-        format!("write `{fixed}`: {rule}")
-    } else {
-        rule.to_owned()
-    };
-    cx.sink
-        .error("bad-name", span, format!("`{text}` cannot be the name of a result or variable"))
-        .help(help);
-}
-
-fn useless(cx: &mut Cx<'_>, fields: Fields<'_>, key: &str, kind: &str, where_it_works: &str) {
-    if let Some(entry) = fields.entry(key) {
-        let message = format!("`{key}` does nothing on a `{kind}` step");
-        cx.sink
-            .error("useless-key", entry.key_span.clone(), message)
-            .help(format!("it works on {where_it_works} steps"));
-    }
-}
-
-/// The main key whose fields these are, if they are fields of one kind of step only.
-fn owner_of(entries: &[Entry]) -> Option<&'static str> {
-    keys::STEPS.iter().find_map(|step| {
-        let table = step.fields.as_ref()?;
-        entries.iter().any(|entry| table.key(&entry.key).is_some()).then_some(step.main)
-    })
 }

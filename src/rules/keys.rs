@@ -97,7 +97,7 @@ const CALENDAR: Table = Table {
     what: "a calendar",
     keys: &[
         Key::required("calendar", "its name"),
-        Key::required("timezone", "a zone of the tz database, such as `Europe/Berlin`"),
+        Key::optional("timezone", "a zone such as `Europe/Berlin`, if not the configured one"),
         Key::required("open", "when it is open: `{ mon-fri: \"09:00-17:00\" }`"),
         Key::optional("closed", "days it is closed: `2026-04-03`, or `\"12-25\"` for every year"),
     ],
@@ -187,8 +187,8 @@ pub static COMMON: Table = Table {
     ],
 };
 
-const fn fields(what: &'static str, keys: &'static [Key]) -> Option<Table> {
-    Some(Table { what, keys })
+const fn fields(what: &'static str, keys: &'static [Key]) -> Table {
+    Table { what, keys }
 }
 
 /// Every kind of step.
@@ -196,7 +196,7 @@ pub static STEPS: &[StepTable] = &[
     StepTable {
         main: "email",
         about: "sends a mail: an address, a list of them, or `person:ID`",
-        fields: fields(
+        fields: Some(fields(
             "an `email` step",
             &[
                 Key::required("purpose", "why it is sent, which decides whether it may be"),
@@ -212,12 +212,12 @@ pub static STEPS: &[StepTable] = &[
                 Key::later("attachments", "files"),
                 Key::optional("headers", "further headers"),
             ],
-        ),
+        )),
     },
     StepTable {
         main: "webhook",
         about: "sends an HTTP request: a URL, or the name of an endpoint",
-        fields: fields(
+        fields: Some(fields(
             "a `webhook` step",
             &[
                 Key::optional("method", "`POST` unless said otherwise"),
@@ -229,12 +229,12 @@ pub static STEPS: &[StepTable] = &[
                 Key::optional("expect", "statuses taken as success; every 2xx otherwise"),
                 Key::optional("sign", "`false` sends no signature"),
             ],
-        ),
+        )),
     },
     StepTable {
         main: "escalate",
         about: "starts an escalation policy",
-        fields: fields(
+        fields: Some(fields(
             "an `escalate` step",
             &[
                 Key::optional("args", "what the policy sees as `args`"),
@@ -243,12 +243,12 @@ pub static STEPS: &[StepTable] = &[
                 Key::optional("resolve", "the filter that ends it well"),
                 Key::optional("await", "`false` goes on at once"),
             ],
-        ),
+        )),
     },
     StepTable {
         main: "record",
         about: "reads or writes a record, `kind/id`",
-        fields: fields(
+        fields: Some(fields(
             "a `record` step",
             &[
                 Key::optional("set", "fields to write over the old ones"),
@@ -256,65 +256,77 @@ pub static STEPS: &[StepTable] = &[
                 Key::optional("unset", "fields to take away"),
                 Key::optional("delete", "`true` removes the record"),
             ],
-        ),
+        )),
     },
-    StepTable { main: "delay", about: "waits for a time", fields: fields("a `delay` step", &[]) },
+    StepTable {
+        main: "delay",
+        about: "waits for a time",
+        fields: Some(fields("a `delay` step", &[])),
+    },
     StepTable {
         main: "wait_for",
         about: "waits for an event",
-        fields: fields(
+        fields: Some(fields(
             "a `wait_for` step",
             &[
                 Key::optional("where", "which of the events"),
                 Key::optional("subject", "whose, if not the run's own"),
                 Key::optional("on_timeout", "steps when time is up"),
             ],
-        ),
+        )),
     },
     StepTable {
         main: "then",
         about: "does steps if the modifier `if` holds",
-        fields: fields("a `then` step", &[Key::optional("else", "steps when it does not")]),
+        fields: Some(fields("a `then` step", &[Key::optional("else", "steps when it does not")])),
     },
     StepTable {
         main: "switch",
         about: "does the steps of the first case that holds",
-        fields: fields("a `switch` step", &[]),
+        fields: Some(fields("a `switch` step", &[])),
     },
     StepTable {
         main: "call",
         about: "runs another workflow",
-        fields: fields(
+        fields: Some(fields(
             "a `call` step",
             &[
                 Key::optional("args", "what it sees as `args`"),
                 Key::optional("await", "`false` goes on at once"),
             ],
-        ),
+        )),
     },
     StepTable {
         main: "emit",
         about: "makes an event of this type",
-        fields: fields(
+        fields: Some(fields(
             "an `emit` step",
             &[
                 Key::optional("subject", "whose, if not the run's own"),
                 Key::optional("data", "its payload"),
             ],
-        ),
+        )),
     },
-    StepTable { main: "vars", about: "sets variables", fields: fields("a `vars` step", &[]) },
-    StepTable { main: "rhai", about: "computes a value", fields: fields("a `rhai` step", &[]) },
+    StepTable { main: "vars", about: "sets variables", fields: Some(fields("a `vars` step", &[])) },
+    StepTable {
+        main: "rhai",
+        about: "computes a value",
+        fields: Some(fields("a `rhai` step", &[])),
+    },
     StepTable {
         main: "log",
         about: "writes into the run's story",
-        fields: fields("a `log` step", &[]),
+        fields: Some(fields("a `log` step", &[])),
     },
-    StepTable { main: "stop", about: "ends the run well", fields: fields("a `stop` step", &[]) },
+    StepTable {
+        main: "stop",
+        about: "ends the run well",
+        fields: Some(fields("a `stop` step", &[])),
+    },
     StepTable {
         main: "fail",
         about: "ends the run as failed",
-        fields: fields("a `fail` step", &[]),
+        fields: Some(fields("a `fail` step", &[])),
     },
     StepTable { main: "action", about: "an action of a plugin", fields: None },
     StepTable { main: "script", about: "a function off the loop", fields: None },

@@ -12,6 +12,8 @@ use super::yaml::FILE_BYTES;
 const FILES: usize = 10_000;
 /// Bytes of all files of a rule set together: it is kept in memory whole.
 const BYTES: u64 = 64 * 1024 * 1024;
+/// A configuration that lies beside the rules it configures is not one of them.
+const CONFIGURATION: &str = "adjutant.yaml";
 /// Folders within folders: deeper is a circle of links.
 const DEPTH: usize = 32;
 
@@ -71,7 +73,7 @@ impl Reader {
                     "templates" => self.templates(&path, folder),
                     _ => self.rules(&path, depth + 1),
                 }
-            } else if has_extension(&path, &["yaml", "yml"]) {
+            } else if has_extension(&path, &["yaml", "yml"]) && name != CONFIGURATION {
                 self.rule(&path);
             }
         }
@@ -190,8 +192,7 @@ impl Reader {
             Ok(text) => Some(SourceFile::new(shown(path), text)),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
-                let line =
-                    1 + error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count();
+                let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
                 self.fail(path, &format!("line {line} is not UTF-8: save the file as UTF-8"));
                 None
             }

@@ -145,3 +145,37 @@ fn placed(mut object: Json, label: &Label, files: &Files<'_>) -> Json {
     object["label"] = if label.text.is_empty() { Json::Null } else { label.text.as_str().into() };
     object
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found() -> Vec<Diagnostic> {
+        let mut error = Diagnostic::error("c", &"a.yaml".into(), 10..12, "no ☕");
+        error.said("here").also(&"b.yaml".into(), 0..1, "there").help("tea");
+        vec![error, Diagnostic::warning("io", &"lost.yaml".into(), 0..0, "could not be read")]
+    }
+
+    #[test]
+    fn people_see_the_line_and_a_caret() {
+        let files = [SourceFile::new("a.yaml", "é: x\n  ☕: yy\n"), SourceFile::new("b.yaml", "b")];
+        let text = render(&found(), &Files::of(&files), Look::Plain);
+        assert!(text.contains("error[c]: no ☕\n --> a.yaml:2:3\n"), "{text}");
+        assert!(text.contains("::: b.yaml:1:1"), "{text}");
+        assert!(text.contains("= help: tea"), "{text}");
+        assert!(text.contains("warning[io]: could not be read\n --> lost.yaml"), "{text}");
+        assert!(render(&found(), &Files::of(&files), Look::Coloured).contains("\u{1b}["));
+    }
+
+    #[test]
+    fn machines_get_lines_and_columns_in_characters() {
+        let files = [SourceFile::new("a.yaml", "é: x\n  ☕: yy\n"), SourceFile::new("b.yaml", "b")];
+        let json = to_json(&found(), &Files::of(&files));
+        assert_eq!(json[0]["line"], 2);
+        assert_eq!(json[0]["col"], 3);
+        assert_eq!(json[0]["also"][0]["file"], "b.yaml");
+        assert_eq!(json[0]["help"], "tea");
+        assert_eq!(json[1]["line"], Json::Null);
+        assert_eq!(json[1]["severity"], "warning");
+    }
+}

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::model::{Class, Name, Text, Value};
 use crate::script::Shape;
 
-use super::compile::{Cx, Place};
+use super::compile::{Cx, Place, Reported};
 use super::decode::Fields;
 use super::directory::{BUILT_IN_PURPOSES, Sort};
 use super::program::{EmailBody, EmailStep};
@@ -59,28 +59,28 @@ pub(super) fn email(
     let class = class.unwrap_or(if bulk { Class::Bulk } else { Class::Normal });
     Some(EmailStep {
         to: to?,
-        cc: cc?,
-        bcc: bcc?,
-        from: from?,
-        reply_to: reply_to?,
+        cc: cc.ok()?,
+        bcc: bcc.ok()?,
+        from: from.ok()?,
+        reply_to: reply_to.ok()?,
         purpose,
         body: body?,
-        args: args?,
-        locale: locale?,
+        args: args.ok()?,
+        locale: locale.ok()?,
         headers: headers?,
         class,
     })
 }
 
-/// The outer `None` means that the field is there and wrong.
+/// Reads a field that may be missing.
 fn optional<T>(
     fields: Fields<'_>,
     key: &str,
     read: impl FnOnce(&Node) -> Option<T>,
-) -> Option<Option<T>> {
+) -> Result<Option<T>, Reported> {
     match fields.get(key) {
-        Some(node) => read(node).map(Some),
-        None => Some(None),
+        Some(node) => read(node).map(Some).ok_or(Reported),
+        None => Ok(None),
     }
 }
 

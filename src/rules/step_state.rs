@@ -6,8 +6,8 @@ use crate::script::Shape;
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::filters;
-use super::flow::bad_variable;
 use super::program::{Action, RecordChange, RecordStep};
+use super::step_common::bad_variable;
 use super::step_wait::object;
 use super::yaml::Node;
 
@@ -35,14 +35,13 @@ pub(super) fn record(
     } else if let Some(node) = fields.get("create") {
         written(cx, node, "create", place).map(RecordChange::Create)
     } else if let Some(node) = fields.get("delete") {
-        match cx.sink.boolean(node, "delete")? {
-            true => Some(RecordChange::Delete),
-            false => {
-                cx.sink
-                    .error("unknown-word", node.head(), "`delete` can only be `true`")
-                    .help("leave the line out to keep the record");
-                None
-            }
+        if cx.sink.boolean(node, "delete")? {
+            Some(RecordChange::Delete)
+        } else {
+            cx.sink
+                .error("unknown-word", node.head(), "`delete` can only be `true`")
+                .help("leave the line out to keep the record");
+            None
         }
     } else {
         Some(RecordChange::Keep)

@@ -31,20 +31,19 @@ pub(super) fn wait_for(
         let patterns = filters::patterns(cx, &main.value, "wait_for");
         let (condition, subject) = filters::qualifiers(cx, fields, place);
         match (patterns, condition, subject) {
-            (Some(patterns), Some(condition), Some(subject)) => {
+            (Some(patterns), Ok(condition), Some(subject)) => {
                 Some(Filter { patterns, condition, subject })
             }
             _ => None,
         }
     };
-    let timeout = match fields.get("timeout") {
-        Some(node) => cx.deadline(node, "timeout", common.hours.as_ref(), place),
-        None => {
-            cx.sink
-                .error("missing-key", main.key_span.clone(), "`wait_for` needs a `timeout`")
-                .help("every wait has an end: `timeout: 3d`");
-            None
-        }
+    let timeout = if let Some(node) = fields.get("timeout") {
+        cx.deadline(node, "timeout", common.hours.as_ref(), place)
+    } else {
+        cx.sink
+            .error("missing-key", main.key_span.clone(), "`wait_for` needs a `timeout`")
+            .help("every wait has an end: `timeout: 3d`");
+        None
     };
     let at = flow.here();
     if let (Some(filter), Some(timeout)) = (filter, timeout) {

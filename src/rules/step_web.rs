@@ -8,6 +8,7 @@ use super::directory::Sort;
 use super::program::{UrlPart, WebhookBody, WebhookStep, WebhookTarget};
 use super::step_mail::headers;
 use super::step_wait::object;
+use super::suggest::nearest;
 use super::yaml::{Kind, Node};
 
 /// Headers that the daemon writes itself.
@@ -74,6 +75,20 @@ pub(super) fn webhook(
     })
 }
 
+/// The name of an endpoint. One that the configuration does not name is set up later: until then its
+/// requests go to the outbox. A name close to one that is there is a slip.
+fn endpoint(cx: &mut Cx<'_>, node: &Node) -> Option<WebhookTarget> {
+    let name = cx.sink.name(node, "webhook")?;
+    let slip = cx.directory.is_some_and(|directory| {
+        !directory.knows(Sort::Endpoint, name)
+            && nearest(name, directory.names(Sort::Endpoint)).is_some()
+    });
+    if slip {
+        return cx.reference(node, "webhook", Sort::Endpoint).map(WebhookTarget::Endpoint);
+    }
+    Some(WebhookTarget::Endpoint(name.into()))
+}
+
 fn target(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<WebhookTarget> {
     let text = cx.sink.raw(node, "webhook")?;
     let Some((scheme, after)) = text.split_once("://") else {
@@ -84,7 +99,7 @@ fn target(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<WebhookTarget> {
                 .help("write `https://host/path` with a literal host, or the name of an endpoint of the configuration");
             return None;
         }
-        return cx.reference(node, "webhook", Sort::Endpoint).map(WebhookTarget::Endpoint);
+        return endpoint(cx, node);
     };
     if !matches!(scheme, "http" | "https") {
         let message = if scheme.contains("${") {

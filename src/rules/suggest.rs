@@ -15,6 +15,9 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
     })
 }
 
+/// Names listed in a message: more would bury it.
+const LISTED: usize = 16;
+
 /// `did you mean …?` for the nearest name, or the list of what there is, if it is short.
 #[must_use]
 pub fn hint<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
@@ -22,8 +25,6 @@ pub fn hint<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     if let Some(near) = nearest(written, known.iter().copied()) {
         return Some(format!("did you mean `{near}`?"));
     }
-    // More would bury the message.
-    const LISTED: usize = 16;
     match known.len() {
         0 => None,
         1 => Some(format!("there is only {}", list(&known))),

@@ -8,9 +8,10 @@ use crate::model::{Duration, Text, limits};
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::filters;
-use super::flow::{Around, Flow, bad_variable};
+use super::flow::{Around, Flow};
 use super::keys;
 use super::program::{Mode, Workflow};
+use super::step_common::bad_variable;
 use super::yaml::{Kind, Node};
 
 /// Triggers and exits of one workflow: each is looked at for every event of its type.

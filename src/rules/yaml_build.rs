@@ -423,7 +423,9 @@ fn break_nodes(node: &mut Node, at: &[Range<usize>]) {
         Kind::Scalar(_) | Kind::Broken => {}
         Kind::List(items) => items.iter_mut().for_each(|item| break_nodes(item, at)),
         Kind::Map(entries) => {
-            entries.iter_mut().for_each(|entry| break_nodes(&mut entry.value, at));
+            for entry in entries {
+                break_nodes(&mut entry.value, at);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use super::diagnostic::{Diagnostic, SourceFile};
 use super::yaml::NESTING;
 
 /// A mistake in the syntax. `last` is where the last thing that was understood ends.
+#[expect(clippy::too_many_lines, reason = "one arm for each kind of mistake")]
 pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diagnostic {
     let text = &*file.text;
     let at = error.marker().byte_offset().unwrap_or(last);

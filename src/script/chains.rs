@@ -183,7 +183,7 @@ mod tests {
             ("owner", "record(x.y).owner"),
             ("k", r#"record(x.y).owner.z["k"]"#),
         ] {
-            let offset = source.find(&format!("{word}")).unwrap();
+            let offset = source.find(word).unwrap();
             assert_eq!(path_at(source, offset), Some(path));
         }
         assert_eq!(path_at(source, 0), None);
@@ -199,7 +199,7 @@ mod tests {
             ("!a.tags.contains(b.c)", vec!["a.tags", "b.c"]),
             ("not(vars.half)", vec!["vars.half"]),
             ("a.x == a.x", vec!["a.x"]),
-            (r#"score(a.b) > 3"#, vec!["score(a.b)"]),
+            ("score(a.b) > 3", vec!["score(a.b)"]),
             ("1 == 2", vec![]),
         ] {
             assert_eq!(operands(clause), expected);

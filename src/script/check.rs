@@ -10,7 +10,7 @@ use crate::model::Value;
 
 use super::convert::to_value;
 use super::error::ScriptError;
-use super::functions::{ALIASES, LATER, OWN, builtins};
+use super::functions::{ALIASES, HOLE, LATER, OWN, builtins};
 use super::lexer::lex;
 use super::rewrite::Rewritten;
 use super::suggest::closest;
@@ -198,7 +198,7 @@ impl Checker<'_> {
         let offset = self.rewritten.offset(position);
         let written =
             self.source.get(offset..).is_some_and(|rest| rest.starts_with(call.name.as_str()));
-        !written && (call.name == "curry" || call.name == OWN)
+        !written && [OWN, HOLE, "curry"].contains(&call.name.as_str())
     }
 
     /// What is wrong with calling `name` with `count` arguments, the receiver of a method included.

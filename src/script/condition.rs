@@ -138,9 +138,13 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// At most `bytes` long, cut with `…` where a character ends.
+/// On one line and at most `bytes` long, cut with `…` where a character ends.
 fn shortened(text: &str, bytes: usize) -> String {
     const ELLIPSIS: char = '…';
+    if text.contains('\n') {
+        let line = text.split('\n').map(str::trim).filter(|line| !line.is_empty());
+        return shortened(&line.collect::<Vec<_>>().join(" "), bytes);
+    }
     if text.len() <= bytes {
         return text.to_owned();
     }

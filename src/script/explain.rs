@@ -63,6 +63,7 @@ pub(super) fn parse_error<'n>(
         ParseErrorType::Reserved(name) if matches!(name.as_str(), "null" | "nil" | "void") => {
             (format!("`{name}` is not a value"), Some("write `()`".to_owned()))
         }
+        _ if word == "this" => ("`this` cannot be used".to_owned(), None),
         _ if matches!(word, "===" | "!==") => {
             (format!("`{word}` is not an operator"), Some(format!("write `{}`", &word[..2])))
         }
@@ -120,6 +121,7 @@ fn plain(kind: &ParseErrorType, word: Option<&str>) -> String {
             format!("`{escape}` is not an escape; a backslash is written `\\\\`")
         }
         ParseErrorType::MissingToken(token, why) => format!("expected `{token}` {why}"),
+        ParseErrorType::ModuleUndefined(_) => "modules cannot be used".to_owned(),
         ParseErrorType::ExprTooDeep => "the expression nests too deep".to_owned(),
         ParseErrorType::MismatchedType(wanted, got) => {
             format!("expected {}, not {}", human_type(wanted), human_type(got))

@@ -1,9 +1,10 @@
 //! [`Rewritten`]: the text handed to Rhai, and how its places map back to what a person wrote.
 //!
-//! Four things of our language differ from Rhai's: words that Rhai reserves may be property names
+//! Five things of our language differ from Rhai's: words that Rhai reserves may be property names
 //! (`event.data.new`), `x?.a` also reads what is missing, `'x'` is refused in rules, and a closure may
 //! use the variable it is called on: in `event.items.some(|i| i.n > event.limit)` Rhai holds `event`
 //! while the closure runs and cannot read it again, so the closure is called on a copy of the items.
+//! And nothing (`()`) in a hole of a back-tick text is an error, where Rhai prints nothing.
 
 use std::ops::Range;
 
@@ -11,8 +12,8 @@ use rhai::Position;
 
 use super::chains::chains;
 use super::error::ScriptError;
-use super::functions::{OWN, is_read_only};
-use super::lexer::{Kind, Token, lex};
+use super::functions::{HOLE, OWN, is_read_only};
+use super::lexer::{Kind, Token, closing, lex};
 
 /// Words Rhai keeps for itself that are not keywords of its grammar.
 const RESERVED: [&str; 43] = [
@@ -88,6 +89,10 @@ impl Rewritten {
             return Err(single_quoted(quoted, source));
         }
         let mut edits = words(&tokens, source);
+        // In a plugin a hole may hold statements. Before the copies: where both begin, it is outside.
+        if !single_quotes {
+            edits.extend(holes(&tokens, source));
+        }
         edits.extend(copies(&tokens, source));
         edits.sort_by_key(|edit| edit.replaced.start);
         let mut made = Self {
@@ -167,6 +172,20 @@ fn words(tokens: &[Token], source: &str) -> Vec<Edit> {
     edits
 }
 
+/// A call around what stands in each hole of a back-tick text.
+fn holes(tokens: &[Token], source: &str) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (index, open) in tokens.iter().enumerate().filter(|(_, token)| token.is(source, "${")) {
+        let Some(close) = closing(tokens, source, index).filter(|close| *close > index + 1) else {
+            continue;
+        };
+        let (start, end) = (open.end, tokens[close].start);
+        edits.push(Edit { replaced: start..start, with: format!("{HOLE}("), place: start });
+        edits.push(Edit { replaced: end..end, with: ")".to_owned(), place: end });
+    }
+    edits
+}
+
 /// Copies for what a closure is called on, where the closure uses the same variable.
 fn copies(tokens: &[Token], source: &str) -> Vec<Edit> {
     let mut edits = Vec::new();
@@ -234,7 +253,7 @@ mod tests {
             ("a.call(1)", "a.call(1)"),
             (r#"".new ?.b""#, r#"".new ?.b""#),
             ("#{ new: 1, b: x.new }", r#"#{ "new": 1, b: x["new"] }"#),
-            ("`a ${b.new}`", r#"`a ${b["new"]}`"#),
+            ("`a ${b.new}`", r#"`a ${hole__(b["new"])}`"#),
             ("a.b.map(|x| x.c + 1)", "a.b.map(|x| x.c + 1)"),
             ("a.b.map(|x| x.a)", "a.b.map(|x| x.a)"),
             ("a.b.map(|x| x + a.c)", "own__(a.b).map(|x| x + a.c)"),
@@ -242,6 +261,8 @@ mod tests {
                 "a.b.map(|x| x + a.c).filter(|x| x > a.new)",
                 "own__(own__(a.b).map(|x| x + a.c)).filter(|x| x > a[\"new\"])",
             ),
+            ("`${a.b(|x| x)}`", "`${hole__(a.b(|x| x))}`"),
+            ("`${a.map(|x| x + a)}`", "`${hole__(own__(a).map(|x| x + a))}`"),
             ("a.retain(|x| x > a.len())", "a.retain(|x| x > a.len())"),
         ] {
             assert_eq!(rewritten(source), expected);

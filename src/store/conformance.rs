@@ -390,14 +390,14 @@ fn readers<S: Store, O: FnMut() -> Result<S, StoreError>>(s: &mut Subject<S, O>)
         }
         Ok(())
     };
-    let (wrote, read) = std::thread::scope(|scope| {
-        let reader = scope.spawn(read);
+    let (wrote, seen) = std::thread::scope(|scope| {
+        let beside = scope.spawn(read);
         let wrote = write();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         let panicked = |_| Err("a reader panicked".to_owned());
-        (wrote, reader.join().unwrap_or_else(panicked))
+        (wrote, beside.join().unwrap_or_else(panicked))
     });
-    wrote.and(read)
+    wrote.and(seen)
 }
 
 fn space<S: Store, O: FnMut() -> Result<S, StoreError>>(s: &mut Subject<S, O>) -> Check {

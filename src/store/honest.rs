@@ -13,15 +13,17 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 pub enum SyncMode {
     /// sled itself syncs each write before it counts on it, because of the filter.
     Filter,
-    /// sled does not; we sync the file after its flush. What is acknowledged is on the disk, and
-    /// yet a power cut can spoil it: see `tests/crash_images.rs`.
+    /// sled does not; we sync the file after its flush. A killed process loses nothing. A power
+    /// cut can cost the whole store, rarely: sled reuses a part of its file before what it moved
+    /// away from there is on the disk (`tests/crash_images` shows it).
     Fdatasync,
 }
 
 /// Why the filter could not be installed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "sled's sync cannot be made a real one in this process ({0}); each commit costs a second sync"
+    "the store cannot be made safe against a power cut here: a seccomp filter for \
+     `sync_file_range` cannot be installed ({0})"
 )]
 pub struct NotInstalled(String);
 

@@ -24,6 +24,8 @@ pub(crate) struct Disk<'a> {
     syncing: BTreeMap<usize, Vec<usize>>,
     /// The last acknowledged commit.
     pub(crate) acknowledged: u64,
+    /// Whether a new snapshot has got its name, though perhaps not on the disk.
+    pub(crate) renamed: bool,
 }
 
 impl<'a> Disk<'a> {
@@ -35,6 +37,7 @@ impl<'a> Disk<'a> {
             volatile: BTreeMap::new(),
             syncing: BTreeMap::new(),
             acknowledged: 0,
+            renamed: false,
         }
     }
 
@@ -43,6 +46,7 @@ impl<'a> Disk<'a> {
         while self.moment < to {
             match self.trace.moments[self.moment] {
                 Moment::Acknowledged(number) => self.acknowledged = number,
+                Moment::Renamed => self.renamed = true,
                 Moment::Begin(call) => match self.trace.calls[call] {
                     Call::Sync => {
                         let ended = self.volatile.iter().filter(|(_, ended)| **ended);

@@ -5,6 +5,9 @@ use std::collections::HashMap;
 /// How `strace -y -xx` writes the end of a handle on a file `…/db`.
 const DB: &str = r"\x2f\x64\x62>";
 
+/// How it writes a name that ends in `.generating`.
+const GENERATING: &str = r"\x2e\x67\x65\x6e\x65\x72\x61\x74\x69\x6e\x67";
+
 /// The store's unit of writing and reuse: small, so that there is much reuse in few commits.
 pub(crate) const SEGMENT: u64 = 512 * 1024;
 
@@ -23,6 +26,8 @@ pub(crate) enum Moment {
     Begin(usize),
     /// It has succeeded.
     End(usize),
+    /// A new snapshot of sled's got its name.
+    Renamed,
     /// The commit of this number was acknowledged.
     Acknowledged(u64),
 }
@@ -90,6 +95,10 @@ impl Trace {
                 }
                 continue;
             }
+            if opened && line.starts_with("rename") && line.contains(GENERATING) {
+                trace.moments.push(Moment::Renamed);
+                continue;
+            }
             let call = if opened { call(line) } else { None };
             let unfinished = line.ends_with("<unfinished ...>");
             let place = call.map(|call| trace.begin(call));
@@ -102,7 +111,7 @@ impl Trace {
         }
         let writes = trace.calls.iter().any(|call| matches!(call, Call::Write { .. }));
         let syncs = trace.calls.iter().any(|call| matches!(call, Call::Sync));
-        assert!(writes && syncs, "strace speaks another dialect: nothing was understood");
+        assert!(opened && writes && syncs, "strace speaks another dialect: nothing was understood");
         trace
     }
 }

@@ -52,10 +52,9 @@ pub(super) fn register(engine: &mut Engine) {
 }
 
 fn whole(number: FLOAT) -> Answer<INT> {
-    // 2^63 as a float: the first one too large.
-    if number.is_finite()
-        && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&number)
-    {
+    /// 2^63: the first float too large.
+    const TWO_63: FLOAT = 9_223_372_036_854_775_808.0;
+    if (-TWO_63..TWO_63).contains(&number) {
         Ok(number.trunc() as INT)
     } else {
         Err(format!("{number} is too large for a whole number").into())

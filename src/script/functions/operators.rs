@@ -7,8 +7,11 @@ use rhai::{Array, Dynamic, Engine, FLOAT, INT, ImmutableString, Map};
 use super::super::compare;
 use super::Answer;
 
+/// Whether an order makes an operator true.
+type Holds = fn(Ordering) -> bool;
+
 /// The four orderings and what makes each true.
-const ORDERINGS: [(&str, fn(Ordering) -> bool); 4] = [
+const ORDERINGS: [(&str, Holds); 4] = [
     ("<", Ordering::is_lt),
     ("<=", Ordering::is_le),
     (">", Ordering::is_gt),
@@ -55,6 +58,6 @@ fn same(a: &Dynamic, b: &Dynamic) -> bool {
 }
 
 #[allow(clippy::needless_pass_by_value)] // what Rhai calls is given values
-fn ordered(a: Dynamic, b: Dynamic, holds: fn(Ordering) -> bool) -> Answer<bool> {
+fn ordered(a: Dynamic, b: Dynamic, holds: Holds) -> Answer<bool> {
     Ok(holds(compare::order(&a, &b)?))
 }

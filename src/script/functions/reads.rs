@@ -27,11 +27,11 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("records", |kind: &str, index: &str, value: Dynamic| -> Answer<Array> {
         let key = to_value(&value)?;
         match &key {
-            Value::Null => return Err(empty_key(kind, index, "()")),
+            Value::Null => return empty_key(kind, index, "()"),
             Value::Text(text) if text.is_empty() => {
-                return Err(empty_key(kind, index, "an empty text"));
+                return empty_key(kind, index, "an empty text");
             }
-            Value::List(_) | Value::Map(_) => return Err(empty_key(kind, index, key.type_name())),
+            Value::List(_) | Value::Map(_) => return empty_key(kind, index, key.type_name()),
             _ => {}
         }
         many(kind, Some((index, &key)))
@@ -62,6 +62,6 @@ fn read(value: &Value) -> Dynamic {
     to_dynamic(&without_secrets(value))
 }
 
-fn empty_key(kind: &str, index: &str, what: &str) -> Box<rhai::EvalAltResult> {
-    format!("`records(\"{kind}\", \"{index}\", …)` looks for {what}, which is no key").into()
+fn empty_key(kind: &str, index: &str, what: &str) -> Answer<Array> {
+    Err(format!("`records(\"{kind}\", \"{index}\", …)` looks for {what}, which is no key").into())
 }

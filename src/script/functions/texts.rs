@@ -11,6 +11,9 @@ use super::Answer;
 /// How many buckets `bucket` knows: a ten-thousandth is fine enough for any experiment.
 const BUCKETS: u64 = 10_000;
 
+/// Nothing (`()`) inside of a longer text is a mistake, however the text is put together.
+pub(super) const NOTHING: &str = "() cannot be part of a text; give it a value with `??`";
+
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("trim", |text: &str| text.trim().to_owned());
     engine.register_fn("replace", replace);
@@ -42,7 +45,7 @@ fn printed(value: &Dynamic) -> Answer<String> {
 }
 
 fn nothing_in_text() -> Answer<String> {
-    Err("() cannot be part of a text; give it a value with `??`".into())
+    Err(NOTHING.into())
 }
 
 /// Counts before it builds, so that a long text in every place of a long text stays within bounds.

@@ -143,6 +143,7 @@ fn what_is_missing_is_named_as_written() {
         ("vars.twin[0].subject", "vars.twin[0]"),
         ("record(\"lead/7\").owner", "record(\"lead/7\").owner"),
         ("event.data.items.map(|i| i.price)", "i.price"),
+        ("`ü ${event.data.nothing}`", "event.data.nothing"),
         ("event.data.items.map(|i| i.n + event.data.plus)", "event.data.plus"),
         ("event.data?.none.deeper", "event.data?.none.deeper"),
     ] {
@@ -163,6 +164,8 @@ fn errors_speak_our_language() {
         ("event.data.none.to_lower()", "`to_lower` does not work on nothing (`()`)"),
         ("event.data.score - \"a\"", "`-` does not work between a number and text"),
         ("\"a\" + event.data.none", "() cannot be part of a text; give it a value with `??`"),
+        ("`a ${event.data.none}`", "() cannot be part of a text; give it a value with `??`"),
+        ("event.data.none.to_string()", "() cannot be part of a text; give it a value with `??`"),
         ("1 / 0", "division by zero: 1 / 0"),
         ("1.0 / 0.0", "`1.0 / 0.0`: inf is not a number that can be kept"),
         ("|x| x", "`|x| x`: a function is not a value"),
@@ -264,6 +267,10 @@ fn conditions_say_why_they_are_false() {
     ] {
         assert_eq!(check(source, true).unwrap(), Test::False(why.into()));
     }
+    assert_eq!(
+        check("event.data.score\n   >= 80", true).unwrap(),
+        Test::False("event.data.score >= 80 was false: event.data.score = 49".into())
+    );
     assert_eq!(check("event.data.score == 49 && vars.half", false).unwrap(), Test::True);
     assert!(matches!(check("event.data.nothing > 3", false), Err(EvalError::Missing(_))));
     assert!(matches!(check("record(\"broken/1\") == ()", true), Err(EvalError::Read(_))));

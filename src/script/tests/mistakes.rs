@@ -3,102 +3,90 @@
 use super::super::{Condition, Shape};
 use super::*;
 
+/// A source, the word in it that is wrong, the message, the help.
+const MISTAKES: &[(&str, &str, &str, &str)] = &[
+    ("evnt.data.x > 1", "evnt", "there is no variable `evnt`", "did you mean `event`?"),
+    ("\"ü\" == event.id && vras.x", "vras", "there is no variable `vras`", "did you mean `vars`?"),
+    (
+        "event.data.tier == gold",
+        "gold",
+        "there is no variable `gold`",
+        "for a text, write \"gold\"; known here: event, vars, old, now",
+    ),
+    (
+        "event.id.startsWith(\"x\")",
+        "startsWith",
+        "there is no function `startsWith`",
+        "did you mean `starts_with(text, part)`?",
+    ),
+    ("ü_ + 1", "ü_", "`ü` cannot stand in a name", "names have letters a to z, digits and `_`"),
+    ("lower(event.id)", "lower", "there is no function `lower`", "did you mean `to_lower(text)`?"),
+    ("frobnicate(1)", "frobnicate", "there is no function `frobnicate`", ""),
+    (
+        "event.id.starts_with()",
+        "starts_with",
+        "`starts_with` takes 1 argument here, not 0",
+        "`starts_with(text, part)`",
+    ),
+    (
+        "record(1, 2, 3)",
+        "record",
+        "`record` takes 1 or 2 arguments here, not 3",
+        "`record(address)` or `record(kind, id)`",
+    ),
+    (
+        "now() > event.time",
+        "now",
+        "there is no function `now`",
+        "`now` is a variable: write it without `()`",
+    ),
+    (
+        "event.data.tags.push(1)",
+        "push",
+        "`push` changes a value, and an expression only reads",
+        "write `list + [x]`",
+    ),
+    ("board(\"radar\")", "board", "`board` is not supported yet", ""),
+    ("event.data.items.map(|i| f(i))", "f", "there is no function `f`", ""),
+    (
+        "event.data.items.some(|i| i.n > limit)",
+        "limit",
+        "there is no variable `limit`",
+        "for a text, write \"limit\"; known here: event, vars, old, now",
+    ),
+    ("event.id = 1", "=", "unexpected `=`", "to compare, write `==`"),
+    ("event.id and vars.x", "and", "unexpected `and`", "write `&&`"),
+    ("event.id; 2", ";", "unexpected `;`", "an expression is one value, without `;`"),
+    ("not vars.x", "not", "there is no variable `not`", "write `!x` or `not(x)`"),
+    ("event.id === \"x\"", "===", "`===` is not an operator", "write `==`"),
+    ("event.id == null", "null", "`null` is not a value", "write `()`"),
+    ("event.id == 'x'", "'x'", "'x' is not a text: texts stand in double quotes", "write \"x\""),
+    (
+        "event.id == 'it'",
+        "'it'",
+        "'it' is not a text: texts stand in double quotes",
+        "write \"it\"",
+    ),
+    (
+        "let x = 1",
+        "let",
+        "`let` cannot stand in an expression",
+        "an expression is one value; put more into a function of a plugin",
+    ),
+    (
+        "[1].map(|x| x += 1)",
+        "+=",
+        "statements cannot stand in an expression",
+        "an expression is one value; put more into a function of a plugin",
+    ),
+    ("this.x", "this", "`this` cannot be used", ""),
+    ("std::x(1)", "std", "modules cannot be used", ""),
+    ("(1 + 2", "(1 + 2", "", ""),
+];
+
 #[test]
 fn mistakes_point_at_their_place_and_say_what_was_meant() {
-    for (source, word, message, help) in [
-        ("evnt.data.x > 1", "evnt", "there is no variable `evnt`", "did you mean `event`?"),
-        (
-            "\"ü\" == event.id && vras.x",
-            "vras",
-            "there is no variable `vras`",
-            "did you mean `vars`?",
-        ),
-        (
-            "event.data.tier == gold",
-            "gold",
-            "there is no variable `gold`",
-            "for a text, write \"gold\"; known here: event, vars, old, now",
-        ),
-        (
-            "event.id.startsWith(\"x\")",
-            "startsWith",
-            "there is no function `startsWith`",
-            "did you mean `starts_with(text, part)`?",
-        ),
-        ("ü_ + 1", "ü_", "`ü` cannot stand in a name", "names have letters a to z, digits and `_`"),
-        (
-            "lower(event.id)",
-            "lower",
-            "there is no function `lower`",
-            "did you mean `to_lower(text)`?",
-        ),
-        ("frobnicate(1)", "frobnicate", "there is no function `frobnicate`", ""),
-        (
-            "event.id.starts_with()",
-            "starts_with",
-            "`starts_with` takes 1 argument here, not 0",
-            "`starts_with(text, part)`",
-        ),
-        (
-            "record(1, 2, 3)",
-            "record",
-            "`record` takes 1 or 2 arguments here, not 3",
-            "`record(address)` or `record(kind, id)`",
-        ),
-        (
-            "now() > event.time",
-            "now",
-            "there is no function `now`",
-            "`now` is a variable: write it without `()`",
-        ),
-        (
-            "event.data.tags.push(1)",
-            "push",
-            "`push` changes a value, and an expression only reads",
-            "write `list + [x]`",
-        ),
-        ("board(\"radar\")", "board", "`board` is not supported yet", ""),
-        ("event.data.items.map(|i| f(i))", "f", "there is no function `f`", ""),
-        (
-            "event.data.items.some(|i| i.n > limit)",
-            "limit",
-            "there is no variable `limit`",
-            "for a text, write \"limit\"; known here: event, vars, old, now",
-        ),
-        ("event.id = 1", "=", "unexpected `=`", "to compare, write `==`"),
-        ("event.id and vars.x", "and", "unexpected `and`", "write `&&`"),
-        ("event.id; 2", ";", "unexpected `;`", "an expression is one value, without `;`"),
-        ("not vars.x", "not", "there is no variable `not`", "write `!x` or `not(x)`"),
-        ("event.id === \"x\"", "===", "`===` is not an operator", "write `==`"),
-        ("event.id == null", "null", "`null` is not a value", "write `()`"),
-        (
-            "event.id == 'x'",
-            "'x'",
-            "'x' is not a text: texts stand in double quotes",
-            "write \"x\"",
-        ),
-        (
-            "event.id == 'it'",
-            "'it'",
-            "'it' is not a text: texts stand in double quotes",
-            "write \"it\"",
-        ),
-        (
-            "let x = 1",
-            "let",
-            "`let` cannot stand in an expression",
-            "an expression is one value; put more into a function of a plugin",
-        ),
-        (
-            "[1].map(|x| x += 1)",
-            "+=",
-            "statements cannot stand in an expression",
-            "an expression is one value; put more into a function of a plugin",
-        ),
-        ("this.x", "this", "`this` cannot be used here", ""),
-        ("std::x(1)", "x", "modules cannot be used", ""),
-        ("(1 + 2", "(1 + 2", "", ""),
-    ] {
+    for &(source, word, message, help) in MISTAKES {
         let error = refused(source);
         if message.is_empty() {
             assert!(!error.message.is_empty());

@@ -1,0 +1,122 @@
+//! The power goes while a store is being opened after a crash: sled repairs its file then and
+//! writes a snapshot. Every image must open once more with the same commits.
+
+use std::fs;
+use std::path::Path;
+
+use adjutant::store::{Store, honest};
+
+use crate::image::Disk;
+use crate::workload::{Expected, Random};
+use crate::{SEED, copy_dir, number, open_image, options, strace_works, trace_child};
+
+/// Crashed stores whose opening is cut, and images of each.
+const CRASHED: usize = 5;
+const IMAGES: usize = 12;
+
+#[test]
+fn every_image_of_an_opening_opens() {
+    honest::install().expect("this test is about the filter");
+    if !strace_works() {
+        println!("no strace here: what sled does while it opens cannot be seen");
+        return;
+    }
+    let seed = number(SEED, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let trace = trace_child(dir.path(), seed, "filter");
+    let mut random = Random(seed ^ 0x0ba5_eba1);
+    let mut disk = Disk::new(fs::read(dir.path().join("first/db")).unwrap(), &trace);
+    let mut moments: Vec<usize> =
+        (0..CRASHED).map(|_| random.below(trace.moments.len() as u64) as usize).collect();
+    moments.sort_unstable();
+    let mut expected = Expected::new(seed);
+    let (mut failures, mut with_new, mut with_torn) = (Vec::new(), 0, 0);
+    for moment in moments {
+        disk.advance(moment);
+        let place = dir.path().join("crashed");
+        copy_dir(&dir.path().join("first"), &place);
+        fs::write(place.join("db"), disk.image(&mut random, 50)).unwrap();
+
+        // what it holds, asked of a copy
+        let copy = dir.path().join("image");
+        copy_dir(&place, &copy);
+        let number = open_image(&copy, disk.acknowledged, &mut expected).unwrap();
+
+        let opened = dir.path().join("opened");
+        copy_dir(&place, &opened);
+        let opening = trace_child(&opened, seed, "reopen");
+        let mut second = Disk::new(fs::read(place.join("db")).unwrap(), &opening);
+        let mut cuts: Vec<usize> =
+            (0..IMAGES).map(|_| random.below(opening.moments.len() as u64 + 1) as usize).collect();
+        cuts.sort_unstable();
+        for cut in cuts {
+            second.advance(cut);
+            copy_dir(&place, &copy);
+            fs::write(copy.join("db"), second.image(&mut random, 50)).unwrap();
+            if second.renamed {
+                with_new += u32::from(lay_snapshots(&place, &opened, &copy, &mut random));
+            } else {
+                with_torn += u32::from(lay_torn(&opened, &copy, &mut random));
+            }
+            let outcome = last_commit(&copy);
+            if outcome.as_ref() != Ok(&number) {
+                failures.push(format!(
+                    "crashed at moment {moment}, its opening at {cut} of {}: {outcome:?}, \
+                     expected {number}",
+                    opening.moments.len()
+                ));
+            } else if let Err(why) = open_image(&copy, number, &mut expected.clone()) {
+                failures.push(format!("crashed at {moment}, its opening at {cut}: {why}"));
+            }
+        }
+    }
+    println!(
+        "seed {seed}: {} images of openings, {with_new} with the new snapshot, {with_torn} with a \
+         torn one; {} failed",
+        CRASHED * IMAGES,
+        failures.len()
+    );
+    assert!(with_new > 0 && with_torn > 0, "both must occur to be tested");
+    assert!(failures.is_empty(), "seed {seed}:\n{}", failures.join("\n"));
+}
+
+/// The number of the last commit.
+fn last_commit(place: &Path) -> Result<u64, String> {
+    let store = adjutant::store::SledStore::open_with(place, &options(None))
+        .map_err(|error| error.to_string())?;
+    store.lead().map(|lead| lead.number).map_err(|error| error.to_string())
+}
+
+fn snapshots(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    names.filter(|name| name.starts_with("snap.")).collect()
+}
+
+/// Directories are synced last: the new snapshot may be there, and the old one may be gone then.
+/// Says whether the new one is there.
+fn lay_snapshots(before: &Path, after: &Path, image: &Path, random: &mut Random) -> bool {
+    let choice = random.below(3);
+    if choice == 0 {
+        return false;
+    }
+    for name in snapshots(after) {
+        fs::copy(after.join(&name), image.join(&name)).unwrap();
+    }
+    if choice == 2 {
+        let after = snapshots(after);
+        for name in snapshots(before).iter().filter(|name| !after.contains(name)) {
+            fs::remove_file(image.join(name)).unwrap();
+        }
+    }
+    true
+}
+
+/// A part of the new snapshot may be there under the name it has while it is written.
+fn lay_torn(after: &Path, image: &Path, random: &mut Random) -> bool {
+    let Some(name) = snapshots(after).pop() else { return false };
+    let bytes = fs::read(after.join(&name)).unwrap();
+    let part = random.below(bytes.len() as u64 + 1) as usize;
+    fs::write(image.join(format!("{name}.generating")), &bytes[..part]).unwrap();
+    true
+}
