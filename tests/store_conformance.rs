@@ -1,5 +1,11 @@
 //! Every store against the one suite, and against a `BTreeMap` under random batches and reopens.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends where it fails and prints figures"
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

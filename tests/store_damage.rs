@@ -1,6 +1,12 @@
 //! A damaged store never panics and never hangs: it opens with what is true, or says that it is
 //! damaged and what to do. Its own process, because sled's threads do not outlive some damage.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends where it fails and prints figures"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -1,6 +1,12 @@
 //! Memory stays flat under many small commits. In a process of its own, so that what is measured
 //! is the store.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends where it fails and prints figures"
+)]
+
 use adjutant::store::{Batch, Op, SledStore, Store};
 
 /// Small writes and removes in all.

@@ -112,7 +112,8 @@ pub(super) fn calendar(cx: &mut Cx<'_>, root: &Node) -> Option<Calendar> {
         zone.clone_into(&mut spec.timezone);
     } else if fields.get("timezone").is_none() {
         let configured = cx.directory.map(|directory| &*directory.timezone).unwrap_or_default();
-        spec.timezone = if configured.is_empty() { "UTC" } else { configured }.to_owned();
+        let zone = if configured.is_empty() { "UTC" } else { configured };
+        zone.clone_into(&mut spec.timezone);
     }
     // Where each span stands, to point at when spans do not fit together.
     let mut spans: Vec<Vec<&Node>> = Vec::new();
@@ -199,6 +200,7 @@ pub(super) fn purpose(cx: &mut Cx<'_>, root: &Node) -> Option<Purpose> {
 
 /// A purpose without a document.
 pub(super) fn plain_purpose(name: &str) -> Purpose {
-    let class = if BUILT_IN_PURPOSES.contains(&name) { Class::Normal } else { Class::Bulk };
+    // Bulk is what people can unsubscribe from, which no purpose has yet.
+    let class = Class::Normal;
     Purpose { name: name.into(), allow: None, expires: None, hold_uncertain: false, class }
 }

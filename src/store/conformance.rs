@@ -367,12 +367,13 @@ fn readers<S: Store, O: FnMut() -> Result<S, StoreError>>(s: &mut Subject<S, O>)
     const COMMITS: u8 = 60;
     const ROWS: u8 = 40;
     // a short and a long value in each commit, all of them saying which commit it was
-    let row = |n: u8, commit: u8| put(&[n], &vec![commit; if n % 8 == 0 { 9_000 } else { 9 }]);
+    let row =
+        |n: u8, commit: u8| put(&[n], &vec![commit; if n.is_multiple_of(8) { 9_000 } else { 9 }]);
     s.commit((0..ROWS).map(|n| row(n, 0)).collect())?;
     let lead = s.lead;
     let store = s.store()?;
     let done = std::sync::atomic::AtomicBool::new(false);
-    let read = || -> Check {
+    let scan_all = || -> Check {
         while !done.load(std::sync::atomic::Ordering::Relaxed) {
             let rows = store.scan(b"", b"\xff", usize::MAX).map_err(|error| error.to_string())?;
             let first = rows.first().and_then(|(_, value)| value.first().copied());
@@ -381,7 +382,7 @@ fn readers<S: Store, O: FnMut() -> Result<S, StoreError>>(s: &mut Subject<S, O>)
         }
         Ok(())
     };
-    let write = || -> Check {
+    let commit_all = || -> Check {
         for commit in 1..=COMMITS {
             let ops = (0..ROWS).map(|n| row(n, commit)).collect();
             let number = lead.number + u64::from(commit);
@@ -391,8 +392,8 @@ fn readers<S: Store, O: FnMut() -> Result<S, StoreError>>(s: &mut Subject<S, O>)
         Ok(())
     };
     let (wrote, seen) = std::thread::scope(|scope| {
-        let beside = scope.spawn(read);
-        let wrote = write();
+        let beside = scope.spawn(scan_all);
+        let wrote = commit_all();
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         let panicked = |_| Err("a reader panicked".to_owned());
         (wrote, beside.join().unwrap_or_else(panicked))

@@ -10,6 +10,12 @@
 //! `CRASH_IMAGES` sets how many images are made (default 120), `CRASH_SEED` the seed,
 //! `CRASH_KEEP` a folder in which a failing image is kept.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test ends where it fails and prints figures"
+)]
+
 mod image;
 mod opening;
 mod trace;

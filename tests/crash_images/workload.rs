@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use adjutant::store::{Batch, Lead, Op};
 
-/// A small generator (SplitMix64, Steele et al. 2014): the same numbers for the same seed for ever.
+/// A small generator (`SplitMix64`, Steele et al. 2014): the same numbers for the same seed for ever.
 #[derive(Clone)]
 pub(crate) struct Random(pub(crate) u64);
 

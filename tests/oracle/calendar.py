@@ -188,10 +188,13 @@ def span(rng, most):
 
 def cases(rng, oracle, count):
     changes = oracle.year.changes
+    edges = [i for i in range(1, oracle.year.count) if oracle.open[i] != oracle.open[i - 1]]
     made = 0
     while made < count:
         if changes and rng.random() < 0.3:
             minute = rng.choice(changes) + rng.randrange(-4_000, 4_000)
+        elif edges and rng.random() < 0.3:
+            minute = rng.choice(edges)
         else:
             minute = rng.randrange(25_000, oracle.year.count - 60_000)
         if not 0 <= minute < oracle.year.count - 20_000:

@@ -135,7 +135,8 @@ impl Calendar {
     ///   becomes the closing instant. From a day that is closed altogether it counts from the next
     ///   opening, so Saturday 11:00 + `1bd` is Tuesday 09:00. From an open day it is always that
     ///   day that counts as begun, also before and after its hours: Friday 18:00 + `1bd` is Monday
-    ///   17:00.
+    ///   17:00. A wall time that the clocks skip becomes the instant they jump; of one that comes
+    ///   twice it is the first.
     /// - Nothing at all (`0m`, `0bh`, `0bd`): the next opening.
     #[must_use]
     pub fn end(&self, from: Instant, duration: Duration) -> Instant {

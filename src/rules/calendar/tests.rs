@@ -93,6 +93,9 @@ fn open_days_over_a_break_and_a_skipped_hour() {
     );
     ends(&lunch, "2026-03-05T12:30", "1bd", "2026-03-06T13:00");
     ends(&lunch, "2026-03-06T15:00", "1bd", "2026-03-07T12:00");
+    // a closing instant is closed: in a break the next opening follows, in the evening nothing does
+    ends(&lunch, "2026-03-04T12:00", "1bd", "2026-03-05T13:00");
+    ends(&lunch, "2026-03-04T17:00", "1bd", "2026-03-05T17:00");
     let nights = calendar("Europe/Berlin", &[("mon-sun", "00:00-06:00")], &[]);
     // 02:30 does not exist on 29 March: the clocks go from 02:00 to 03:00
     ends(&nights, "2026-03-28T02:30", "1bd", "2026-03-29T03:00");
