@@ -4,7 +4,6 @@ use crate::model::{Address, Class, Instant, Map, Name, Record, Text, Value};
 
 use super::calendar::{Calendar, CalendarSpec, Hours, OpenRule, PieceError, Place as Piece};
 use super::compile::{Cx, Place};
-use super::directory::BUILT_IN_PURPOSES;
 use super::keys;
 use super::program::{Purpose, RecordKind};
 use super::yaml::{Kind, Node};
