@@ -119,6 +119,7 @@ fn run(no: u64) -> Run {
             armed: at(0),
             attempts: 1,
             generation: 0,
+            uncertain: false,
             state: EffectState::Backoff { until: at(5) },
         })),
         arms: vec![Arm {
@@ -135,6 +136,7 @@ fn run(no: u64) -> Run {
         lineage: vec![],
         ladder: None,
         generation: 0,
+        uncertain: false,
         trace: vec![],
         spilled: 0,
     }
@@ -146,6 +148,7 @@ fn escalation() -> Run {
             summary: "Lead 42 waits".into(),
             severity: None,
             level: 2,
+            reached: at(5),
             acknowledged: Some(("ana".into(), at(9))),
         }),
         parent: Some(Parent { run: RunNo(17), pc: 3, depth: 1 }),

@@ -49,6 +49,7 @@ pub(super) fn arm(
         armed: stage.now,
         attempts: 0,
         generation: run.generation,
+        uncertain: false,
         state: EffectState::Pending,
     }));
     match attempt(stage, cursor, step)? {
@@ -113,6 +114,13 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
 pub(super) fn set_state(run: &mut Run, state: EffectState) {
     if let Wait::Effect(effect) = &mut run.wait {
         effect.state = state;
+    }
+}
+
+/// An attempt may have been performed without our knowing.
+pub(super) fn mark_uncertain(run: &mut Run) {
+    if let Wait::Effect(effect) = &mut run.wait {
+        effect.uncertain = true;
     }
 }
 

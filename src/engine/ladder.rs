@@ -63,10 +63,17 @@ pub(super) fn raise(
         depth: cursor.run.depth,
         lineage: cursor.run.lineage.clone(),
         look_back: cursor.run.look_back,
+        taken: cursor.run.taken.clone(),
     };
     let child = begin(stage, seed, false)?;
     if let Some(mut run) = stage.take(child)? {
-        run.ladder = Some(Ladder { summary, severity, level: 0, acknowledged: None });
+        run.ladder = Some(Ladder {
+            summary,
+            severity,
+            level: 0,
+            reached: stage.now,
+            acknowledged: None,
+        });
         run.arms.extend(arm);
         stage.put(run);
     }
@@ -97,7 +104,12 @@ pub(super) fn level(
     let policy = cursor.workflow.ladder.clone();
     let at = match acknowledged_until(stage, &cursor.run, policy.as_ref())? {
         Some(at) => at,
-        None => time::end(stage, after, step.hours.as_deref())?,
+        None => {
+            // From the level before, not from when its mails were through: a relay that is down
+            // must not hold the ladder up.
+            let reached = cursor.run.ladder.as_ref().map_or(stage.now, |ladder| ladder.reached);
+            time::end_from(stage, reached, after, step.hours.as_deref())?
+        }
     };
     trace(stage, &mut cursor.run, Trace::Waiting("the next level".into(), Some(at)));
     cursor.run.wait = Wait::Until(at);
@@ -122,6 +134,7 @@ fn acknowledged_until(
 pub(super) fn level_due(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Result<(), ReadError> {
     if let Some(ladder) = &mut run.ladder {
         ladder.level += 1;
+        ladder.reached = stage.now;
         ladder.acknowledged = None;
         let level = ladder.level;
         trace(stage, &mut run, Trace::Level(level));
@@ -182,6 +195,9 @@ pub(super) fn resolved(
     };
     trace(stage, &mut run, Trace::Resolved(why.clone()));
     let result = result(event, run.ladder.as_ref());
+    if let Some(event) = event {
+        used_up(stage, &run, event)?;
+    }
     let level = run.ladder.as_ref().map_or(0, |ladder| i64::from(ladder.level));
     let data = Value::from([
         ("level", Value::Int(level)),
@@ -190,4 +206,18 @@ pub(super) fn resolved(
     alert::raise(stage, &run, "escalation.resolved", data);
     let cause = Cause::new("resolved", why);
     finish::close(stage, run, Ending { status: Status::Done, cause, result: Some(result) })
+}
+
+/// The event that resolved an escalation is taken by the run that raised it: a later wait, or
+/// another escalation, does not look back at it.
+fn used_up(stage: &mut Stage<'_>, run: &Run, event: &Event) -> Result<(), ReadError> {
+    let Some(parent) = &run.parent else { return Ok(()) };
+    let Some(mut caller) = stage.take(parent.run)? else { return Ok(()) };
+    if caller.status.is_alive() {
+        for arm in run.arms.iter().filter(|arm| arm.role == ArmRole::Resolve) {
+            waits::note_taken(&mut caller, waits::arm_key(&arm.patterns, &arm.subject), event.no);
+        }
+    }
+    stage.put_unchanged(caller);
+    Ok(())
 }

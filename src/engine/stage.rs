@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    Address, BundleId, Command, Decision, EventNo, InboxNo, Instant, Name, ReadError, Record,
+    Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError, Record,
     Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
@@ -94,6 +94,7 @@ impl<'a> Stage<'a> {
                 Task::SweepEvents { after } => sweep::events(self, after)?,
                 Task::SweepRuns { after } => sweep::runs(self, after)?,
                 Task::Reindex { kind, after } => records::reindex(self, &kind, after.as_deref())?,
+                Task::Closed { run } => finish::closed(self, run)?,
             }
         }
         Ok(())
@@ -196,6 +197,35 @@ impl<'a> Stage<'a> {
     /// Runs written in this decision that are not taken out.
     pub(super) fn staged_runs(&self) -> impl Iterator<Item = &Run> {
         self.runs.values().filter_map(|staged| staged.new.as_ref())
+    }
+
+    /// Runs after `after`, written in this decision, that listen for an event's type and subject.
+    pub(super) fn staged_listeners(&self, event: &Event, after: RunNo) -> Vec<RunNo> {
+        let listens = |arm: &Arm| {
+            arm.subject.takes(event) && arm.patterns.iter().any(|p| p.matches(&event.kind))
+        };
+        self.staged_runs()
+            .filter(|run| run.no > after && run.status.is_alive() && run.arms.iter().any(listens))
+            .map(|run| run.no)
+            .collect()
+    }
+
+    /// Events about `subject` after `after`, this decision's among them, oldest first: the newest
+    /// `limit` of the view's, and the same of its own.
+    pub(super) fn events_about(
+        &self,
+        subject: &str,
+        after: EventNo,
+        limit: usize,
+    ) -> Vec<EventNo> {
+        let mut found = self.view().events_about(subject, after, limit);
+        let staged = self.events.values().map(|stored| &stored.event).filter(|event| {
+            event.no > after
+                && event.no >= self.view().next_event()
+                && event.subject.as_deref() == Some(subject)
+        });
+        found.extend(staged.map(|event| event.no));
+        found
     }
 
     /// Whether a run was touched in this decision: the indexes of the view may be wrong about it.

@@ -125,8 +125,14 @@ fn consider(
         depth: event.lineage.depth,
         lineage: event.lineage.workflows.clone(),
         look_back: event.no,
+        taken: Vec::new(),
     };
-    let queued = matches!(turn, Turn::Wait);
+    let queued = match turn {
+        Turn::Wait => true,
+        // Those it replaces may have been in the queue themselves.
+        Turn::Replace(_) => is_full(stage, &workflow)?,
+        Turn::Now | Turn::Busy(_) => false,
+    };
     let no = begin(stage, seed, queued).map_err(|fault| match fault {
         Fault::Read(error) => EvalError::Read(error),
         Fault::Cause(cause) => EvalError::Failed(cause.message),
@@ -248,6 +254,7 @@ pub(super) struct Seed<'s> {
     pub(super) depth: u8,
     pub(super) lineage: Vec<Name>,
     pub(super) look_back: EventNo,
+    pub(super) taken: Vec<(u64, EventNo)>,
 }
 
 /// Why something could not be done: the state, or the rule.
@@ -305,7 +312,7 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Resu
         wait: if queued { Wait::Slot } else { Wait::Ready },
         arms: Vec::new(),
         look_back: seed.look_back,
-        taken: Vec::new(),
+        taken: seed.taken,
         began: stage.now,
         ended: None,
         expires: expiry(stage, workflow)?,
@@ -313,6 +320,7 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Resu
         lineage,
         ladder: None,
         generation: 0,
+        uncertain: false,
         trace: vec![TraceEntry { at: stage.now, pc: 0, what: Trace::Began(event.no) }],
         spilled: 0,
     };

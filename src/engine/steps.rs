@@ -146,6 +146,7 @@ fn call(
         depth: cursor.run.depth,
         lineage: cursor.run.lineage.clone(),
         look_back: cursor.run.look_back,
+        taken: cursor.run.taken.clone(),
     };
     let child = begin(stage, seed, false)?;
     called(stage, cursor, step, (child, wait))

@@ -34,6 +34,19 @@ pub enum Input {
     Sweep,
 }
 
+impl Input {
+    /// The run that it is for, if it is for one by the engine's own doing.
+    #[must_use]
+    pub const fn run(&self) -> Option<RunNo> {
+        match self {
+            Self::Timer(run) | Self::Start(run) | Self::Recover(run) => Some(*run),
+            Self::Outcome(settled) => Some(settled.run),
+            Self::Inbox(_, Task::Advance { run }) => Some(*run),
+            _ => None,
+        }
+    }
+}
+
 /// The end of an attempt, addressed.
 #[derive(Clone, Debug)]
 pub struct Settled {

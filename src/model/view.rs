@@ -105,7 +105,7 @@ pub trait View {
     fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
     /// Living children of a run.
     fn children(&self, run: RunNo) -> Vec<RunNo>;
-    /// Events with this subject after `after`, oldest first, at most `limit`. May contain a few
+    /// Events with this subject after `after`, the newest `limit` of them, oldest first. May contain a few
     /// with another subject: the event's row decides.
     fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo>;
     /// How many more attempts a lane has room for.

@@ -242,12 +242,14 @@ impl<T> Pump<T> {
             retention: self.retention,
         };
         let kept = input.clone();
+        let mut damaged = None;
         // A decision only reads: a panic in it leaves nothing half done.
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));
         let decision = match decided {
             Ok(Ok(decision)) => decision,
             Ok(Err(ReadError::Corrupt(why))) => {
                 tracing::error!(?kept, %why, "damaged state: the input is put aside");
+                damaged = kept.run();
                 engine::quarantine(&world, &kept, &why)?
             }
             Ok(Err(error)) => return Err(error),
@@ -263,6 +265,9 @@ impl<T> Pump<T> {
             }
         }
         self.state.apply(decision.writes)?;
+        if let Some(run) = damaged.filter(|run| self.state.run(*run).is_err()) {
+            self.state.put_aside(run);
+        }
         for command in decision.release {
             let bundle = self.bundle(command.bundle);
             self.current.commands.push((command, bundle));

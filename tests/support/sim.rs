@@ -13,9 +13,9 @@ use adjutant::model::{
     ActionKind, Address, Command, Draft, EffectKey, Input, Instant, Map, Operator, Outcome, Reply,
     RunNo, Settled, Status, Value, View,
 };
-use adjutant::pump::{Pump, Released, Response};
+use adjutant::pump::{Answer, Pump, Query, Released, Response};
 use adjutant::rules::{Bundle, Context, Files, Look, RuleSet, SourceFile, Sources, TemplateFile};
-use adjutant::store::{MemoryStore, State, Store};
+use adjutant::store::{Batch, MemoryStore, Op, State, Store};
 
 /// One effect as the outside world saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,9 @@ pub(crate) struct Sim {
     pump: Pump<usize>,
     pub(crate) now: Instant,
     pub(crate) effects: Vec<Performed>,
+    /// Effects and what `log:` steps said, in order: `09:00:00 workflow: text`.
+    pub(crate) log: Vec<String>,
+    answer: Option<Answer>,
     pub(crate) replies: BTreeMap<usize, Reply>,
     script: Script,
     /// How often each effect was performed.
@@ -137,6 +140,8 @@ impl Sim {
             pump,
             now,
             effects: Vec::new(),
+            log: Vec::new(),
+            answer: None,
             replies: BTreeMap::new(),
             script: Box::new(|_, _| Outcome::Done(Value::from([("message", "sent".into())]))),
             performed: BTreeMap::new(),
@@ -284,17 +289,45 @@ impl Sim {
     fn release(&mut self, released: Released<usize>) {
         for (token, response) in released.responses {
             self.unanswered.remove(&token);
-            if let Response::Reply(reply) = response {
-                self.replies.insert(token, reply);
+            match response {
+                Response::Reply(reply) => drop(self.replies.insert(token, reply)),
+                Response::Answer(answer) => self.answer = Some(answer),
             }
+        }
+        for (_, workflow, text) in released.said {
+            self.log.push(format!("{} {workflow}: {text}", clock(self.now)));
         }
         for (command, bundle) in released.commands {
             let times = self.performed.entry(command.key).or_default();
             let outcome = (self.script)(&command, *times);
             *times += 1;
-            self.effects.push(see(&command, bundle.as_deref(), self.now));
+            let seen = see(&command, bundle.as_deref(), self.now);
+            self.log.push(format!("{} {} {}", clock(self.now), seen.action.as_str(), seen.to));
+            self.effects.push(seen);
             self.under_way.push_back((command, outcome));
         }
+    }
+
+    /// Asks what the API may ask.
+    pub(crate) fn ask(&mut self, query: &Query) -> Answer {
+        self.pump.ask(query, 0).expect("the store works");
+        self.settle();
+        self.answer.take().expect("an answer")
+    }
+
+    /// The store under the state.
+    pub(crate) fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    /// The state as another process would load it.
+    pub(crate) fn reloaded(&self) -> State {
+        let copy = Arc::new(MemoryStore::new());
+        let at = copy.lead().expect("a new store");
+        let rows = self.store.scan(&[], &[0xff], usize::MAX).expect("readable");
+        let ops = rows.into_iter().map(|(key, value)| Op::Put(key, value)).collect();
+        copy.commit(&Batch { epoch: at.epoch, number: 1, ops }).expect("a memory store commits");
+        State::load(copy).expect("readable").0
     }
 
     /// The state, for looking at.
@@ -390,6 +423,13 @@ fn see(command: &Command, bundle: Option<&Bundle>, at: Instant) -> Performed {
         params: command.params.clone(),
         said,
     }
+}
+
+/// The time of day, with the date unless it is that on which most tests begin.
+fn clock(at: Instant) -> String {
+    let text = at.to_string();
+    let text = text.trim_end_matches('Z');
+    text.strip_prefix("2026-03-02T").unwrap_or(text).to_owned()
 }
 
 /// An instant from RFC 3339.

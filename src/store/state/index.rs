@@ -152,6 +152,14 @@ impl Index {
         }
     }
 
+    /// A run whose row cannot be read is asked for nothing any more.
+    pub(super) fn put_aside(&mut self, run: RunNo) {
+        self.due.retain(|(_, no)| *no != run);
+        self.waiters.retain(|(_, no)| *no != run);
+        self.holders.retain(|(_, _, no)| *no != run);
+        self.lanes.put_aside(run);
+    }
+
     pub(super) fn due(&self, now: Instant, limit: usize) -> Vec<RunNo> {
         self.due.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, no)| *no).collect()
     }
@@ -197,11 +205,15 @@ impl Index {
 
     pub(super) fn about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
         let subject = hash(subject);
-        self.about
+        let mut found: Vec<EventNo> = self
+            .about
             .range((subject, after.next())..=(subject, EventNo(u64::MAX)))
+            .rev()
             .take(limit)
             .map(|(_, no)| *no)
-            .collect()
+            .collect();
+        found.reverse();
+        found
     }
 }
 

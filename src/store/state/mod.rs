@@ -176,6 +176,12 @@ impl State {
         self.index.due(now, limit)
     }
 
+    /// A run whose row cannot be read is not due, does not wait and does not start any more, so
+    /// that nothing asks for it again and again. Its row stays as it is.
+    pub fn put_aside(&mut self, run: RunNo) {
+        self.index.put_aside(run);
+    }
+
     /// When the next run is due.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {

@@ -125,6 +125,10 @@ impl View for State {
             if let Some(run) = overlay.runs.get(&no) {
                 return Ok(Some(run.clone()));
             }
+            // Removed here, whatever an older batch holds.
+            if overlay.rows.contains_key(&keys::run(no)) {
+                return Ok(None);
+            }
         }
         self.row(&keys::run(no))?
             .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
@@ -135,6 +139,9 @@ impl View for State {
         for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
             if let Some(event) = overlay.events.get(&no) {
                 return Ok(Some(event.clone()));
+            }
+            if overlay.rows.contains_key(&keys::event(no)) {
+                return Ok(None);
             }
         }
         self.row(&keys::event(no))?
