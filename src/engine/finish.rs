@@ -126,11 +126,12 @@ fn returned(
         return Ok(());
     }
     trace(stage, &mut run, Trace::Returned(child, status));
-    let Some((_, workflow)) = locate(stage, &run) else {
-        stage.put(run);
-        return Ok(());
-    };
-    let Some(step) = workflow.steps.get(run.pc as usize) else {
+    let located = locate(stage, &run);
+    let step = located.as_ref().and_then(|(_, workflow)| workflow.steps.get(run.pc as usize));
+    let Some(step) = step else {
+        // Advancing says what is wrong with its version.
+        run.wait = Wait::Ready;
+        stage.push(Task::Advance { run: run.no });
         stage.put(run);
         return Ok(());
     };

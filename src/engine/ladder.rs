@@ -8,7 +8,7 @@ use crate::model::{
     Arm, ArmRole, Cause, Duration, Event, Instant, Ladder, Map, ReadError, Run, Status, Task, Text,
     Trace, Value, Wait,
 };
-use crate::rules::{EscalateStep, LadderPolicy, Step};
+use crate::rules::{Action, EscalateStep, LadderPolicy, Step};
 
 use super::advance::{Cursor, Flow, locate, trace};
 use super::alert;
@@ -16,7 +16,7 @@ use super::finish::{self, Ending};
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, Seed, arm_subject, begin};
-use super::steps::{called, child_hash, eval, parent_of};
+use super::steps::{called, child_hash, deadline, eval, parent_of};
 use super::time;
 use super::waits;
 
@@ -65,6 +65,7 @@ pub(super) fn raise(
         look_back: cursor.run.look_back,
         taken: cursor.run.taken.clone(),
     };
+    let until = deadline(stage, step)?;
     let child = begin(stage, seed, false)?;
     if let Some(mut run) = stage.take(child)? {
         run.ladder = Some(Ladder {
@@ -77,7 +78,7 @@ pub(super) fn raise(
         run.arms.extend(arm);
         stage.put(run);
     }
-    called(stage, cursor, step, (child, escalate.wait))
+    Ok(called(stage, cursor, child, escalate.wait.then_some(until)))
 }
 
 fn text(value: &Value) -> Text {
@@ -162,17 +163,17 @@ pub(super) fn acknowledge(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> Res
     ladder.acknowledged = Some((by.clone(), stage.now));
     let level = ladder.level;
     trace(stage, &mut run, Trace::Acknowledged(by.clone()));
-    if let Wait::Until(_) = run.wait {
-        let policy = locate(stage, &run).and_then(|(_, workflow)| {
-            let levels_left = workflow
-                .steps
-                .get(run.pc as usize)
-                .is_some_and(|step| matches!(step.action, crate::rules::Action::Level { .. }));
-            levels_left.then(|| workflow.ladder.clone()).flatten()
-        });
-        // A calendar that is gone holds the ladder: somebody is on it.
-        let until = acknowledged_until(stage, &run, policy.as_ref()).ok().flatten();
-        run.wait = Wait::Until(until.unwrap_or(Instant::MAX));
+    // Only a ladder that waits for its next level is stopped; a level's own steps go on.
+    if let (Wait::Until(_), Some((_, workflow))) = (&run.wait, locate(stage, &run)) {
+        match workflow.steps.get(run.pc as usize).map(|step| &step.action) {
+            Some(Action::Level { .. }) => {
+                // A calendar that is gone holds the ladder: somebody is on it.
+                let until = acknowledged_until(stage, &run, workflow.ladder.as_ref());
+                run.wait = Wait::Until(until.ok().flatten().unwrap_or(Instant::MAX));
+            }
+            Some(Action::Summit) => run.wait = Wait::Until(Instant::MAX),
+            _ => {}
+        }
     }
     let data =
         Value::from([("by", Value::Text(by.clone())), ("level", Value::Int(i64::from(level)))]);

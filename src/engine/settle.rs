@@ -4,7 +4,8 @@
 //! under the same key, or held for a person.
 
 use crate::model::{
-    Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace, Wait,
+    Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace, Value, Wait,
+    limits,
 };
 use crate::rules::{Retry, Step};
 
@@ -57,6 +58,9 @@ fn decide(
     match outcome {
         Outcome::Done(value) => {
             trace(stage, &mut run, Trace::Done(format!("attempt {attempt} succeeded").into()));
+            // It was performed: an answer that is too large to keep does not make it a failure.
+            let fits = value.weight() <= limits::RESULT_BYTES;
+            let value = if fits { value } else { Value::from([("too_large", true.into())]) };
             effects::settle(stage, run, step, value)
         }
         Outcome::Failed(cause) => finish::fail_step_and_go_on(stage, run, step, cause),

@@ -11,6 +11,7 @@ use crate::model::{
 use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, Workflow};
 use crate::script::{EvalError, Scope, Test};
 
+use super::advance::check_size;
 use super::reads::Reads;
 use super::scope;
 use super::stage::Stage;
@@ -324,6 +325,7 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Resu
         trace: vec![TraceEntry { at: stage.now, pc: 0, what: Trace::Began(event.no) }],
         spilled: 0,
     };
+    check_size(&run)?;
     arm_exits(stage, workflow, &mut run, event)?;
     if !stage.view().has_bundle(bundle.id)? {
         stage.write(Write::Bundle(bundle.id, bundle.source.encode().into()));

@@ -14,10 +14,11 @@ use super::value::Text;
 /// The name of a workflow, a policy, a calendar, a purpose or a record kind.
 pub type Name = Text;
 
-/// Whether `text` may name a document: `[a-z][a-z0-9-]*`.
+/// Whether `text` may name a document: `[a-z][a-z0-9-]*`, at most `limits::NAME_BYTES` long.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
+    text.len() <= super::limits::NAME_BYTES
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn names_are_lower_case_with_dashes() {
         assert!(is_name("lead-response-2"));
-        for bad in ["", "Lead", "2lead", "lead_x", "-lead", "lead.x"] {
+        for bad in ["", "Lead", "2lead", "lead_x", "-lead", "lead.x", &"x".repeat(129)] {
             assert!(!is_name(bad), "{bad}");
         }
     }
