@@ -78,6 +78,9 @@ impl Handle {
             return Err(Unavailable::Stopping);
         }
         let bytes = match &input {
+            Input::Event(_) if self.health() == Health::Starting => {
+                return Err(Unavailable::Busy(1));
+            }
             Input::Event(draft) => {
                 if self.0.disk_full.load(Ordering::Relaxed) {
                     return Err(Unavailable::DiskFull);
@@ -90,6 +93,7 @@ impl Handle {
         self.0.mailbox.offer(Message::Input(input, Some(reply)), bytes)?;
         match answer.await {
             Ok(Response::Reply(reply)) => Ok(reply),
+            Ok(Response::Failed(why)) => Err(Unavailable::Failed(why.to_string())),
             Ok(Response::Answer(_)) | Err(_) => Err(lost()),
         }
     }
@@ -103,6 +107,7 @@ impl Handle {
         self.0.mailbox.offer(Message::Ask(query, reply), INPUT_BYTES)?;
         match answer.await {
             Ok(Response::Answer(answer)) => Ok(answer),
+            Ok(Response::Failed(why)) => Err(Unavailable::Failed(why.to_string())),
             Ok(Response::Reply(_)) | Err(_) => Err(lost()),
         }
     }

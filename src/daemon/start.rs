@@ -14,7 +14,7 @@ use crate::store::{Store, StoreError};
 
 use super::clock::Clock;
 use super::executor::Executor;
-use super::handle::{Handle, Health};
+use super::handle::Handle;
 use super::links::Links;
 use super::looping::{Fatal, Loop};
 use super::mailbox::Message;
@@ -76,7 +76,6 @@ impl Daemon {
         })?;
         tokio::spawn(watch_space(store, handle.clone()));
         tokio::spawn(sweep(handle.clone()));
-        handle.set_health(Health::Ready);
         Ok(Self { handle, over })
     }
 

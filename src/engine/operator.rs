@@ -120,7 +120,7 @@ fn retry(
     let step = workflow.steps.get(cursor.run.pc as usize);
     if held && !assume_done {
         effects::set_state(&mut cursor.run, EffectState::Pending);
-        effects::start(stage, cursor)?;
+        effects::start(stage, cursor, effects::Turn::Own)?;
         return Ok(done(no, "retried"));
     }
     if !held {

@@ -47,6 +47,24 @@ impl Input {
     }
 }
 
+impl Input {
+    /// Which input it is, without what it holds: for logs.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Event(draft) => format!("event {} from {}", draft.id, draft.source),
+            Self::Timer(run) => format!("a timer of run {run}"),
+            Self::Outcome(settled) => format!("an outcome of run {}", settled.run),
+            Self::Start(run) => format!("the start of run {run}'s effect"),
+            Self::Recover(run) => format!("the recovery of run {run}"),
+            Self::Operator(_) => "what a person asked for".to_owned(),
+            Self::Inbox(no, _) => format!("item {no} of the inbox"),
+            Self::Rules => "the rules".to_owned(),
+            Self::Sweep => "the sweep".to_owned(),
+        }
+    }
+}
+
 /// The end of an attempt, addressed.
 #[derive(Clone, Debug)]
 pub struct Settled {

@@ -108,7 +108,7 @@ pub trait View {
     /// Events with this subject after `after`, the newest `limit` of them, oldest first. May contain a few
     /// with another subject: the event's row decides.
     fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo>;
-    /// How many more attempts a lane has room for.
+    /// How many attempts may be started in a lane at once: none while others wait in it.
     fn credit(&self, lane: &str) -> usize;
     /// The number the next event gets.
     fn next_event(&self) -> EventNo;

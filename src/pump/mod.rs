@@ -22,6 +22,8 @@ use crate::store::{Batch, State, Store};
 pub use library::Library;
 pub use query::{Answer, Query, Story};
 
+/// Recovery, the inbox, timers, pending effects.
+const SOURCES: usize = 4;
 /// Due runs looked up at a time.
 const DUE_PAGE: usize = 64;
 
@@ -39,6 +41,8 @@ pub struct Pump<T> {
     /// What leaves when the batch being synced is durable.
     syncing: Option<Released<T>>,
     inputs: usize,
+    /// Whose turn it is among the sources of the engine's own work.
+    turn: usize,
     retention: Retention,
 }
 
@@ -59,6 +63,8 @@ pub enum Response {
     Reply(Reply),
     /// To a question.
     Answer(Answer),
+    /// The question could not be answered: what was read is damaged.
+    Failed(Text),
 }
 
 impl<T> Default for Released<T> {
@@ -99,6 +105,7 @@ impl<T> Pump<T> {
             current: Released::default(),
             syncing: None,
             inputs: 0,
+            turn: 0,
             retention: Retention::default(),
         };
         pump.decide(now, Input::Rules, None)?;
@@ -125,36 +132,58 @@ impl<T> Pump<T> {
     /// # Errors
     /// [`ReadError`].
     pub fn ask(&mut self, query: &Query, token: T) -> Result<(), ReadError> {
-        let answer = query::answer(&self.state, &self.library, query)?;
-        self.current.responses.push((token, Response::Answer(answer)));
+        self.inputs += 1;
+        let response = match query::answer(&self.state, &self.library, query) {
+            Ok(answer) => Response::Answer(answer),
+            // A damaged row is the asker's bad luck, not the end of the daemon.
+            Err(ReadError::Corrupt(why)) => Response::Failed(why),
+            Err(error) => return Err(error),
+        };
+        self.current.responses.push((token, response));
         Ok(())
     }
 
-    /// Does one piece of the engine's own work: recovery first, then the inbox, timers that are
-    /// due, and pending effects with credit. False when there is none.
+    /// Does one piece of the engine's own work. False when there is none. Recovery, the inbox, timers
+    /// that are due and pending effects with credit have their turns one after the other, so that
+    /// none of them waits for the end of another.
     ///
     /// # Errors
     /// As [`Pump::take`].
     pub fn work(&mut self, now: Instant) -> Result<bool, ReadError> {
-        if let Some(run) = self.recover.pop_front() {
-            self.decide(now, Input::Recover(run), None)?;
-            return Ok(true);
-        }
-        if let Some((no, task)) = self.inbox.pop_front() {
-            self.decide(now, Input::Inbox(no, task), None)?;
-            return Ok(true);
-        }
-        if self.state.next_due().is_some_and(|due| due <= now) {
-            for run in self.state.due(now, DUE_PAGE) {
-                self.decide(now, Input::Timer(run), None)?;
+        for _ in 0..SOURCES {
+            let source = self.turn;
+            self.turn = (self.turn + 1) % SOURCES;
+            if self.work_on(source, now)? {
+                return Ok(true);
             }
-            return Ok(true);
-        }
-        if let Some(run) = self.state.startable() {
-            self.decide(now, Input::Start(run), None)?;
-            return Ok(true);
         }
         Ok(false)
+    }
+
+    fn work_on(&mut self, source: usize, now: Instant) -> Result<bool, ReadError> {
+        match source {
+            0 => {
+                let Some(run) = self.recover.pop_front() else { return Ok(false) };
+                self.decide(now, Input::Recover(run), None)?;
+            }
+            1 => {
+                let Some((no, task)) = self.inbox.pop_front() else { return Ok(false) };
+                self.decide(now, Input::Inbox(no, task), None)?;
+            }
+            2 => {
+                if self.state.next_due().is_none_or(|due| due > now) {
+                    return Ok(false);
+                }
+                for run in self.state.due(now, DUE_PAGE) {
+                    self.decide(now, Input::Timer(run), None)?;
+                }
+            }
+            _ => {
+                let Some(run) = self.state.startable() else { return Ok(false) };
+                self.decide(now, Input::Start(run), None)?;
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the current batch should be closed before more is decided.
@@ -248,14 +277,14 @@ impl<T> Pump<T> {
         let decision = match decided {
             Ok(Ok(decision)) => decision,
             Ok(Err(ReadError::Corrupt(why))) => {
-                tracing::error!(?kept, %why, "damaged state: the input is put aside");
+                tracing::error!(input = kept.describe(), %why, "damaged state: the input is put aside");
                 damaged = kept.run();
                 engine::quarantine(&world, &kept, &why)?
             }
             Ok(Err(error)) => return Err(error),
             Err(panic) => {
                 let why = panic_text(&*panic);
-                tracing::error!(?kept, why, "the engine failed: the input is put aside");
+                tracing::error!(input = kept.describe(), why, "the engine failed: the input is put aside");
                 engine::quarantine(&world, &kept, &format!("the engine failed: {why}"))?
             }
         };
