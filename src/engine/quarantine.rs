@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Cause, Decision, Effect, Input, Operator, ReadError, Refusal, Reply, RunNo, Status, Task, Trace,
-    TraceEntry, Wait, Write,
+    Cause, Decision, Effect, Input, Operator, ReadError, Refusal, Reply, RunNo, Status, Task,
+    Trace, TraceEntry, Wait, Write,
 };
 
 use super::World;

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError, Record,
-    Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
+    Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError,
+    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 
@@ -212,12 +212,7 @@ impl<'a> Stage<'a> {
 
     /// Events about `subject` after `after`, this decision's among them, oldest first: the newest
     /// `limit` of the view's, and the same of its own.
-    pub(super) fn events_about(
-        &self,
-        subject: &str,
-        after: EventNo,
-        limit: usize,
-    ) -> Vec<EventNo> {
+    pub(super) fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
         let mut found = self.view().events_about(subject, after, limit);
         let staged = self.events.values().map(|stored| &stored.event).filter(|event| {
             event.no > after

@@ -1,7 +1,8 @@
 //! `wait_for`: a run listens for an event, looks back for one that came already, and takes it.
 
 use crate::model::{
-    Arm, ArmRole, ArmSubject, Digest, Event, EventNo, Map, Pattern, Run, Text, Trace, Value, Wait, limits,
+    Arm, ArmRole, ArmSubject, Digest, Event, EventNo, Map, Pattern, Run, Text, Trace, Value, Wait,
+    limits,
 };
 use crate::rules::{Filter, Step};
 use crate::script::{Shape, Test};

@@ -106,7 +106,10 @@ fn matching(stage: &Stage<'_>, run: &Run, event: &Event) -> Result<Option<ArmRol
     for arm in &run.arms {
         // Taken already, by a wait before this one.
         let used_up = !matches!(arm.role, ArmRole::Exit(_)) && waits::is_taken(run, event.no);
-        if used_up || !arm.subject.takes(event) || !arm.patterns.iter().any(|pattern| pattern.matches(&event.kind)) {
+        if used_up
+            || !arm.subject.takes(event)
+            || !arm.patterns.iter().any(|pattern| pattern.matches(&event.kind))
+        {
             continue;
         }
         let holds = with_filter(stage, run, arm.role, |owner, filter| {

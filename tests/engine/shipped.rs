@@ -1,13 +1,12 @@
 //! The shipped rules on virtual time: what they are for, happens; nothing else does.
 
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::support::sim::{Crash, Sim, at};
 use adjutant::model::{EffectState, Operator, RunNo, Status};
 use adjutant::rules::{Context, Files, Look, RuleSet, Sources, render};
 use serde_json::{Value as Json, json};
-use crate::support::sim::{Crash, Sim, at};
 
 fn start(rules: &str, now: &str) -> Sim {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));

@@ -171,8 +171,15 @@ fn exits_end_a_run_wherever_it_is() {
     ] {
         let seen = play(
             &rules(step),
-            &["go -", "bye s/1 {\"really\": true}", "bye - {\"really\": false}", "bye -",
-              "+1m", "bye - {\"really\": true}", "+9h"],
+            &[
+                "go -",
+                "bye s/1 {\"really\": true}",
+                "bye - {\"really\": false}",
+                "bye -",
+                "+1m",
+                "bye - {\"really\": true}",
+                "+9h",
+            ],
         );
         assert_eq!(seen.last().expect("a run"), "#1 w done: bye (event 5) ended it", "{step}");
         assert!(!seen.iter().any(|line| line.contains("not reached")), "{step}");
