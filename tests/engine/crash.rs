@@ -53,7 +53,9 @@ steps:
     timeout: 10m
     on_timeout: [{ log: late }]
   - record: ${event.subject}
-    set: { stage: "${record(event.subject).stage + "+"}", count: "${(record(event.subject).get("count") ?? 0) + 1}" }
+    set:
+      stage: ${old.stage + "+"}
+      count: ${(old.get("count") ?? 0) + 1}
   - stop: done
 ---
 workflow: ponger
@@ -63,8 +65,8 @@ steps:
 ---
 workflow: child
 triggers: []
-vars: { m: "${args.n}" }
 steps:
+  - vars: { m: "${args.n}" }
   - delay: 1m
   - webhook: https://y.example/ok
 ---

@@ -7,7 +7,7 @@ use crate::play::{act, begin, lines, play, plays};
 fn hook(script: &str, fields: &str) -> String {
     format!(
         "workflow: w\ntriggers: [{{ event: go }}]\nsteps:\n  - webhook: https://x.example/{script}\n    \
-         retry: {{ attempts: 3, initial: 10s, max_wait: 15s }}\n    id: h\n{fields}  - log: after ${{steps.h}}\n"
+         retry: {{ attempts: 3, initial: 10s, max_wait: 15s }}\n    id: h\n{fields}  - log: nothing ${{steps.h == ()}}\n"
     )
 }
 
@@ -49,12 +49,12 @@ fn errors_go_where_the_rule_says() {
     plays(
         &hook("failed", "    on_error: continue\n"),
         &["go s"],
-        &[first, "09:00:00 w: after null", "#1 w done"],
+        &[first, "09:00:00 w: nothing true", "#1 w done"],
     );
     plays(
         &hook("failed", "    on_error:\n      - log: ${error.code} ${error.message}\n"),
         &["go s"],
-        &[first, "09:00:00 w: http_400 status 400", "09:00:00 w: after null", "#1 w done"],
+        &[first, "09:00:00 w: http_400 status 400", "09:00:00 w: nothing true", "#1 w done"],
     );
 }
 

@@ -155,8 +155,8 @@ steps:
 ---
 workflow: child
 triggers: []
-vars: { m: "${args.n + 1}" }
 steps:
+  - vars: { m: "${args.n + 1}" }
   - STEP
 "#;
 
