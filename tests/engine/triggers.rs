@@ -79,7 +79,7 @@ steps: [{ delay: 1h }]
 #[test]
 fn duplicates_are_known_and_conflicts_refused() {
     let mut sim = begin("workflow: w\ntriggers: [{ event: go }]\nsteps: [{ log: hi }]\n");
-    let mut send = |sim: &mut Sim, data| {
+    let send = |sim: &mut Sim, data| {
         let token = sim.event_with_id("one", "go", "s", data);
         sim.replies[&token].clone()
     };
