@@ -7,11 +7,8 @@ use adjutant::store::{Op, Store};
 use crate::play::{act, begin, lines};
 
 fn long(steps: usize) -> String {
-    let mut rules = "workflow: w\ntriggers: [{ event: go }]\nsteps:\n".to_owned();
-    for no in 0..steps {
-        rules.push_str(&format!("  - log: step {no}\n"));
-    }
-    rules
+    let steps: Vec<String> = (0..steps).map(|no| format!("  - log: step {no}\n")).collect();
+    format!("workflow: w\ntriggers: [{{ event: go }}]\nsteps:\n{}", steps.concat())
 }
 
 #[test]
@@ -88,7 +85,7 @@ fn a_damaged_run_is_put_aside_and_does_not_loop() {
 
 #[test]
 fn a_run_put_aside_gives_its_place_and_its_answer() {
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers: [{ event: go }]
 key: k
@@ -98,7 +95,7 @@ steps: [{ call: child }, { log: not reached }]
 workflow: child
 triggers: []
 steps: [{ delay: 1h }]
-"#;
+";
     let mut sim = begin(rules);
     act(&mut sim, "go s");
     act(&mut sim, "go s");

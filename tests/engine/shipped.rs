@@ -251,7 +251,7 @@ fn a_complaint_can_be_reopened_twice() {
     );
     for round in 1..=2 {
         send(&mut sim, "complaint-reopened");
-        assert_eq!(sim.field("complaint/9001", "reopened"), (round as i64).into());
+        assert_eq!(sim.field("complaint/9001", "reopened"), i64::from(round).into());
         assert_eq!(sim.field("complaint/9001", "status"), "open".into());
         let now = sim.now;
         assert_eq!(sim.seen(), [format!("{now} max@ops.example complaint-back")]);

@@ -22,7 +22,7 @@ fn verdicts(sim: &Sim) -> Vec<String> {
 
 #[test]
 fn exact_list_prefix_and_all() {
-    let rules = r#"
+    let rules = r"
 workflow: exact
 triggers: [{ event: a.b }]
 steps: [{ log: exact }]
@@ -34,7 +34,7 @@ steps: [{ log: list }]
 workflow: prefix
 triggers: [{ event: a.* }]
 steps: [{ log: prefix }]
-"#;
+";
     let count = |kind: &str| play(rules, &[&format!("{kind} s")]).len() / 2;
     assert_eq!(
         [count("a.b"), count("a.c"), count("a.b.c"), count("a"), count("b.a")],
@@ -44,7 +44,7 @@ steps: [{ log: prefix }]
 
 #[test]
 fn verdicts_say_why_not() {
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers:
   - { event: go, where: event.data.amount > 100 }
@@ -53,7 +53,7 @@ if: event.data.open
 key: ${event.data.key}
 mode: single
 steps: [{ delay: 1h }]
-"#;
+";
     let mut sim = begin(rules);
     let mut ask = |data: serde_json::Value| {
         sim.event("go", "s", data);
@@ -137,7 +137,7 @@ fn a_fan_out_reaches_every_workflow_once() {
 
 #[test]
 fn many_waiters_are_all_woken_once() {
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers: [{ event: go }]
 steps:
@@ -147,7 +147,7 @@ steps:
   - wait_for: reply
     timeout: 1h
   - log: two
-"#;
+";
     let mut sim = begin(rules);
     for _ in 0..200 {
         act(&mut sim, "go s");
