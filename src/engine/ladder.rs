@@ -68,13 +68,8 @@ pub(super) fn raise(
     let until = deadline(stage, step)?;
     let child = begin(stage, seed, false)?;
     if let Some(mut run) = stage.take(child)? {
-        run.ladder = Some(Ladder {
-            summary,
-            severity,
-            level: 0,
-            reached: stage.now,
-            acknowledged: None,
-        });
+        run.ladder =
+            Some(Ladder { summary, severity, level: 0, reached: stage.now, acknowledged: None });
         run.arms.extend(arm);
         stage.put(run);
     }

@@ -55,6 +55,8 @@ fn decide(
     };
     let (attempt, key) = (effect.attempts, effect.key);
     let uncertain = matches!(outcome, Outcome::Uncertain(_));
+    // It is under way no more, whatever came of it.
+    effects::set_state(&mut run, EffectState::Pending);
     match outcome {
         Outcome::Done(value) => {
             trace(stage, &mut run, Trace::Done(format!("attempt {attempt} succeeded").into()));

@@ -1,8 +1,7 @@
 //! The rules of the language's own examples, cut to what is supported, on virtual time.
 
-
-use serde_json::json;
 use crate::support::sim::{Setup, Sim};
+use serde_json::json;
 
 const SIMPLE: &str = r#"
 record: lead

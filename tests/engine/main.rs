@@ -6,7 +6,6 @@ mod support;
 mod bounds;
 mod crash;
 mod effects;
-mod failures;
 mod ladder;
 mod language;
 mod modes;

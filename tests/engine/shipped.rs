@@ -1,13 +1,12 @@
 //! The shipped rules on virtual time: what they are for, happens; nothing else does.
 
-
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::support::sim::{Crash, Sim, at};
 use adjutant::model::{EffectState, Operator, RunNo, Status};
 use adjutant::rules::{Context, Files, Look, RuleSet, Sources, render};
 use serde_json::{Value as Json, json};
-use crate::support::sim::{Crash, Sim, at};
 
 fn start(rules: &str, now: &str) -> Sim {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -252,7 +251,7 @@ fn a_complaint_can_be_reopened_twice() {
     );
     for round in 1..=2 {
         send(&mut sim, "complaint-reopened");
-        assert_eq!(sim.field("complaint/9001", "reopened"), (round as i64).into());
+        assert_eq!(sim.field("complaint/9001", "reopened"), i64::from(round).into());
         assert_eq!(sim.field("complaint/9001", "status"), "open".into());
         let now = sim.now;
         assert_eq!(sim.seen(), [format!("{now} max@ops.example complaint-back")]);

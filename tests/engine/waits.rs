@@ -2,7 +2,7 @@
 
 use crate::play::{play, plays};
 
-const TWO: &str = r#"
+const TWO: &str = r"
 workflow: w
 triggers: [{ event: go }]
 steps:
@@ -14,7 +14,7 @@ steps:
     timeout: 1h
     id: b
   - log: second
-"#;
+";
 
 fn two() -> String {
     TWO.replace("${steps.a.timed_out ? 1 : 0}", "${steps.a.timed_out}").replace("yes", "reply")
@@ -53,7 +53,7 @@ fn an_event_at_the_very_end_goes_to_the_next_wait() {
 
 #[test]
 fn on_timeout_runs_inline() {
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers: [{ event: go }]
 steps:
@@ -63,7 +63,7 @@ steps:
       - log: late
       - log: still here
   - log: after
-"#;
+";
     plays(rules, &["go s/1", "reply s/1"], &["09:00:00 w: after", "#1 w done"]);
     let late = ["09:30:00 w: late", "09:30:00 w: still here", "09:30:00 w: after", "#1 w done"];
     plays(rules, &["go s/1", "+1h", "reply s/1"], &late);
@@ -88,7 +88,7 @@ steps:
 
 #[test]
 fn other_subjects_and_any() {
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers: [{ event: go }]
 vars: { n: 2 }
@@ -102,7 +102,7 @@ steps:
     subject: any
     timeout: 1h
   - log: any
-"#;
+";
     plays(
         rules,
         &[
@@ -136,7 +136,7 @@ fn events_of_the_same_decision_are_not_missed() {
 #[test]
 fn a_run_that_begins_now_does_not_take_its_own_trigger() {
     // 40 runs wait already, so that waking goes on after the new run began.
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers: [{ event: go }]
 key: ${event.id}
@@ -146,7 +146,7 @@ steps:
     timeout: 1h
     id: a
   - log: took ${steps.a.event.id}
-"#;
+";
     let mut sim = crate::play::begin(rules);
     for no in 1..=41 {
         sim.event_with_id(&format!("e{no}"), "go", "", serde_json::json!({}));
@@ -171,8 +171,15 @@ fn exits_end_a_run_wherever_it_is() {
     ] {
         let seen = play(
             &rules(step),
-            &["go -", "bye s/1 {\"really\": true}", "bye - {\"really\": false}", "bye -",
-              "+1m", "bye - {\"really\": true}", "+9h"],
+            &[
+                "go -",
+                "bye s/1 {\"really\": true}",
+                "bye - {\"really\": false}",
+                "bye -",
+                "+1m",
+                "bye - {\"really\": true}",
+                "+9h",
+            ],
         );
         assert_eq!(seen.last().expect("a run"), "#1 w done: bye (event 5) ended it", "{step}");
         assert!(!seen.iter().any(|line| line.contains("not reached")), "{step}");
@@ -181,7 +188,7 @@ fn exits_end_a_run_wherever_it_is() {
 
 #[test]
 fn an_event_taken_by_one_wait_is_not_taken_by_another() {
-    let rules = r#"
+    let rules = r"
 workflow: w
 triggers: [{ event: go }]
 steps:
@@ -193,7 +200,7 @@ steps:
     timeout: 1h
     id: b
   - log: two ${steps.b.timed_out}
-"#;
+";
     let expected = ["09:01:00 w: one", "10:01:00 w: two true", "#1 w done"];
     plays(rules, &["go s/1", "reply s/1", "+3h"], &expected);
 }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::tampered::Tampered;
 use adjutant::actions::{render, sender};
 use adjutant::model::{
     ActionKind, Address, Command, Draft, EffectKey, Input, Instant, Map, Operator, Outcome, Reply,
@@ -99,7 +100,7 @@ type Script = Box<dyn FnMut(&Command, usize) -> Outcome>;
 
 /// See the room's description.
 pub(crate) struct Sim {
-    store: Arc<MemoryStore>,
+    store: Arc<Tampered>,
     rules: Arc<RuleSet>,
     pump: Pump<usize>,
     pub(crate) now: Instant,
@@ -116,6 +117,8 @@ pub(crate) struct Sim {
     /// Inputs not answered yet: their sender tries again after a crash.
     unanswered: BTreeMap<usize, Input>,
     tokens: usize,
+    /// Outcomes are kept back: everything performed is still under way.
+    paused: bool,
     pub(crate) commits: usize,
     crash: Option<(usize, Crash)>,
     pub(crate) crashed: bool,
@@ -132,7 +135,7 @@ impl Sim {
     }
 
     pub(crate) fn with_rules(rules: Arc<RuleSet>, now: Instant) -> Self {
-        let store = Arc::new(MemoryStore::new());
+        let store = Arc::new(Tampered::default());
         let pump = Pump::open(store.clone(), rules.clone(), now).expect("a new store opens");
         let mut sim = Self {
             store,
@@ -148,6 +151,7 @@ impl Sim {
             under_way: VecDeque::new(),
             unanswered: BTreeMap::new(),
             tokens: 0,
+            paused: false,
             commits: 0,
             crash: None,
             crashed: false,
@@ -168,6 +172,17 @@ impl Sim {
     /// Plans a crash at the n-th commit from now on, counted from 1.
     pub(crate) fn crash_at(&mut self, commit: usize, crash: Crash) {
         self.crash = Some((self.commits + commit, crash));
+    }
+
+    /// From now on nothing that is performed comes to its end.
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Everything under way comes to its end.
+    pub(crate) fn resume(&mut self) {
+        self.paused = false;
+        self.settle();
     }
 
     /// Other rules from the next (re)start on.
@@ -264,6 +279,9 @@ impl Sim {
                 self.release(released);
                 continue;
             }
+            if self.paused {
+                return;
+            }
             let Some((command, outcome)) = self.under_way.pop_front() else { return };
             let settled =
                 Settled { run: command.run, key: command.key, attempt: command.attempt, outcome };
@@ -316,8 +334,13 @@ impl Sim {
     }
 
     /// The store under the state.
-    pub(crate) fn store(&self) -> &MemoryStore {
+    pub(crate) fn store(&self) -> &Tampered {
         &self.store
+    }
+
+    /// Changes a row behind the engine's back.
+    pub(crate) fn damage(&mut self, op: Op) {
+        self.store.damage(op);
     }
 
     /// The state as another process would load it.
