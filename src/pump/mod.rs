@@ -6,6 +6,8 @@
 
 mod library;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -59,6 +61,8 @@ pub enum Response {
     Reply(Reply),
     /// To a question.
     Answer(Answer),
+    /// To a question about something that is damaged: what is wrong with it.
+    Damaged(Text),
 }
 
 impl<T> Default for Released<T> {
@@ -120,13 +124,21 @@ impl<T> Pump<T> {
         self.decide(now, input, token)
     }
 
-    /// Answers a question; the answer leaves when everything it may have seen is durable.
+    /// Answers a question; the answer leaves when everything it may have seen is durable. That a
+    /// row is damaged is an answer too: looking at it must not stop everything else.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError::Store`]: the store failed and the daemon must stop.
     pub fn ask(&mut self, query: &Query, token: T) -> Result<(), ReadError> {
-        let answer = query::answer(&self.state, &self.library, query)?;
-        self.current.responses.push((token, Response::Answer(answer)));
+        let response = match query::answer(&self.state, &self.library, query) {
+            Ok(answer) => Response::Answer(answer),
+            Err(ReadError::Corrupt(why)) => {
+                tracing::error!(?query, %why, "damaged state: a question cannot be answered");
+                Response::Damaged(why)
+            }
+            Err(error) => return Err(error),
+        };
+        self.current.responses.push((token, response));
         Ok(())
     }
 
@@ -248,7 +260,9 @@ impl<T> Pump<T> {
             Ok(Ok(decision)) => decision,
             Ok(Err(ReadError::Corrupt(why))) => {
                 tracing::error!(?kept, %why, "damaged state: the input is put aside");
-                engine::quarantine(&world, &kept, &why)?
+                let decision = engine::quarantine(&world, &kept, &why)?;
+                self.set_aside(&kept);
+                decision
             }
             Ok(Err(error)) => return Err(error),
             Err(panic) => {
@@ -272,6 +286,17 @@ impl<T> Pump<T> {
             self.current.responses.push((token, Response::Reply(reply)));
         }
         Ok(())
+    }
+
+    /// A run that cannot be read cannot be failed either: it would stay due for ever.
+    fn set_aside(&mut self, input: &Input) {
+        let run = match input {
+            Input::Timer(run) | Input::Start(run) | Input::Recover(run) => *run,
+            _ => return,
+        };
+        if matches!(self.state.run(run), Err(ReadError::Corrupt(_))) {
+            self.state.set_aside(run);
+        }
     }
 
     fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {

@@ -129,8 +129,12 @@ impl Sim {
     }
 
     pub(crate) fn with_rules(rules: Arc<RuleSet>, now: Instant) -> Self {
-        let store = Arc::new(MemoryStore::new());
-        let pump = Pump::open(store.clone(), rules.clone(), now).expect("a new store opens");
+        Self::over(Arc::new(MemoryStore::new()), rules, now)
+    }
+
+    /// On a store that holds something already.
+    pub(crate) fn over(store: Arc<MemoryStore>, rules: Arc<RuleSet>, now: Instant) -> Self {
+        let pump = Pump::open(store.clone(), rules.clone(), now).expect("the store opens");
         let mut sim = Self {
             store,
             rules,
@@ -295,6 +299,11 @@ impl Sim {
             self.effects.push(see(&command, bundle.as_deref(), self.now));
             self.under_way.push_back((command, outcome));
         }
+    }
+
+    /// What is on its disk.
+    pub(crate) fn store(&self) -> Arc<MemoryStore> {
+        self.store.clone()
     }
 
     /// The state, for looking at.

@@ -152,6 +152,18 @@ impl Index {
         }
     }
 
+    /// Takes a run out that can no longer be read, wherever it is. Slow, and hopefully never needed.
+    pub(super) fn forget(&mut self, run: RunNo) {
+        self.due.retain(|(_, no)| *no != run);
+        self.waiters.retain(|(_, no)| *no != run);
+        self.holders.retain(|(_, _, no)| *no != run);
+        self.children.retain(|(_, no)| *no != run);
+        self.alive.remove(&run);
+        self.failed.remove(&run);
+        self.ladders.remove(&run);
+        self.lanes.forget(run);
+    }
+
     pub(super) fn due(&self, now: Instant, limit: usize) -> Vec<RunNo> {
         self.due.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, no)| *no).collect()
     }
@@ -184,10 +196,11 @@ impl Index {
         let mut found: Vec<RunNo> = self
             .holders
             .range((workflow, low, RunNo(0))..=(workflow, high, RunNo(u64::MAX)))
-            .take(limit)
             .map(|(_, _, no)| *no)
             .collect();
+        // The keys of a workflow lie in the order of their hashes, not of their runs.
         found.sort_unstable();
+        found.truncate(limit);
         found
     }
 

@@ -95,6 +95,22 @@ impl Lanes {
         }
     }
 
+    /// Takes a run that can no longer be read out of every backlog.
+    pub(super) fn forget(&mut self, run: RunNo) {
+        for (name, lane) in &mut self.lanes {
+            for queue in lane.pending.values_mut() {
+                queue.workflows.retain(|_, runs| {
+                    runs.remove(&run);
+                    !runs.is_empty()
+                });
+            }
+            lane.pending.retain(|_, queue| !queue.workflows.is_empty());
+            if lane.pending.is_empty() {
+                self.backlogged.remove(name);
+            }
+        }
+    }
+
     /// The next run to start, if any lane has both a backlog and credit.
     pub(super) fn next(&mut self) -> Option<RunNo> {
         let name = self.backlogged.iter().find(|lane| self.credit(lane) > 0)?.clone();
