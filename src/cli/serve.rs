@@ -16,7 +16,7 @@ use super::rule_files::{self, Checked};
 use super::{Exit, Failure, Globals, action_settings, log, socket};
 use crate::actions::{Performer, Secrets};
 use crate::api::{self, ApiSettings, Listeners};
-use crate::daemon::{Clock, Config, Daemon, Fatal, Links, StartError, notify};
+use crate::daemon::{Clock, Config, Daemon, Fatal, Links, Settings, StartError, notify};
 use crate::model::Text;
 use crate::rules::{Diagnostic, Files, Look, RuleSet, render};
 use crate::store::{SledStore, StoreError, honest};
@@ -64,12 +64,17 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     let unix = socket::bind(&config.data_dir)?;
     let tcp = listen(config).await?;
     let links = links(config)?;
-    let mut daemon =
-        Daemon::start(Arc::new(store), Arc::new(rules), performer, config.retention, links.clone())
-            .map_err(|error| match error {
-                StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
-                StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
-            })?;
+    let settings = Settings {
+        retention: config.retention,
+        queue_bytes: config.limits.queue,
+        links: links.clone(),
+    };
+    let mut daemon = Daemon::start(Arc::new(store), Arc::new(rules), performer, settings).map_err(
+        |error| match error {
+            StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
+            StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
+        },
+    )?;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let listeners = Listeners { tcp: Some(tcp), unix };
     let settings = ApiSettings::of(config, links, new_event_id);

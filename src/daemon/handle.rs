@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use tokio::sync::oneshot;
 
-use crate::model::{Input, Reply};
+use crate::model::{Draft, Input, ReadError, Reply};
 use crate::pump::{Answer, Query, Response};
 
 use super::mailbox::{Mailbox, Message};
@@ -52,9 +52,10 @@ pub(super) struct Shared {
 }
 
 impl Handle {
-    pub(super) fn new() -> Self {
+    /// `queue_bytes`: see [`super::Settings`].
+    pub(super) fn new(queue_bytes: usize) -> Self {
         Self(Arc::new(Shared {
-            mailbox: Mailbox::default(),
+            mailbox: Mailbox::new(queue_bytes),
             health: AtomicU8::new(Health::Starting as u8),
             disk_full: AtomicBool::new(false),
         }))
@@ -85,7 +86,7 @@ impl Handle {
                 if self.0.disk_full.load(Ordering::Relaxed) {
                     return Err(Unavailable::DiskFull);
                 }
-                INPUT_BYTES + draft.data.weight()
+                INPUT_BYTES + weight(draft)
             }
             _ => INPUT_BYTES,
         };
@@ -93,8 +94,7 @@ impl Handle {
         self.0.mailbox.offer(Message::Input(input, Some(reply)), bytes)?;
         match answer.await {
             Ok(Response::Reply(reply)) => Ok(reply),
-            Ok(Response::Failed(why)) => Err(Unavailable::Failed(why.to_string())),
-            Ok(Response::Answer(_)) | Err(_) => Err(lost()),
+            Ok(Response::Answer(_) | Response::Damaged(_)) | Err(_) => Err(lost()),
         }
     }
 
@@ -107,7 +107,9 @@ impl Handle {
         self.0.mailbox.offer(Message::Ask(query, reply), INPUT_BYTES)?;
         match answer.await {
             Ok(Response::Answer(answer)) => Ok(answer),
-            Ok(Response::Failed(why)) => Err(Unavailable::Failed(why.to_string())),
+            Ok(Response::Damaged(why)) => {
+                Err(Unavailable::Failed(ReadError::Corrupt(why).to_string()))
+            }
             Ok(Response::Reply(_)) | Err(_) => Err(lost()),
         }
     }
@@ -121,6 +123,14 @@ impl Handle {
             _ => Health::Starting,
         }
     }
+}
+
+/// Roughly the bytes that an event holds.
+fn weight(draft: &Draft) -> usize {
+    let texts = [&draft.id, &draft.source, &draft.kind].map(|text| text.len()).iter().sum::<usize>();
+    let extensions: usize =
+        draft.extensions.iter().map(|(name, value)| name.len() + value.weight()).sum();
+    texts + draft.subject.as_ref().map_or(0, |text| text.len()) + draft.data.weight() + extensions
 }
 
 fn lost() -> Unavailable {

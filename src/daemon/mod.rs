@@ -22,4 +22,4 @@ pub use config::{
 pub use handle::{Handle, Health, Unavailable};
 pub use links::Links;
 pub use looping::Fatal;
-pub use start::{Daemon, StartError};
+pub use start::{Daemon, Settings, StartError};

@@ -27,6 +27,18 @@ const SPACE_EVERY: Duration = Duration::from_secs(5);
 /// How often what is past its retention is removed: retention counts days.
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
+/// What a daemon is told besides its rules and its actions.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How long what is over is kept: `retention`.
+    pub retention: Retention,
+    /// Bytes of inputs from outside that may wait for the engine: `limits.queue`. Whoever comes
+    /// when they are used up gets [`super::Unavailable::Busy`].
+    pub queue_bytes: usize,
+    /// What signs the links in the mails of escalations; `None` while people cannot reach the daemon.
+    pub links: Option<Arc<Links>>,
+}
+
 /// A running engine.
 pub struct Daemon {
     handle: Handle,
@@ -54,18 +66,17 @@ impl Daemon {
         store: Arc<dyn Store>,
         rules: Arc<RuleSet>,
         performer: Performer,
-        retention: Retention,
-        links: Option<Arc<Links>>,
+        settings: Settings,
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let handle = Handle::new();
-        let pump = Pump::open(store.clone(), rules, clock.wall())?.keeping(retention);
+        let handle = Handle::new(settings.queue_bytes);
+        let pump = Pump::open(store.clone(), rules, clock.wall())?.keeping(settings.retention);
         let runtime = tokio::runtime::Handle::current();
         let engine = Loop {
             pump,
             handle: handle.clone(),
             writer: Writer::start(store.clone(), handle.clone())?,
-            executor: Executor::new(performer, links, runtime, handle.clone()),
+            executor: Executor::new(performer, settings.links, runtime, handle.clone()),
             clock,
             watchdog: Watchdog::from_environment(),
         };

@@ -1,10 +1,11 @@
 //! The thread that owns all writes to the store. It commits one batch at a time and reports.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use crate::store::{Batch, Store};
+use crate::store::{Batch, Store, StoreError};
 
 use super::handle::Handle;
 
@@ -41,7 +42,9 @@ impl Writer {
 
 fn write(store: &dyn Store, todo: &Receiver<Batch>, handle: &Handle) {
     while let Ok(batch) = todo.recv() {
-        let result = store.commit(&batch);
+        // Nobody would ever hear of a commit that panicked: the engine would wait for it for ever.
+        let result = std::panic::catch_unwind(AssertUnwindSafe(|| store.commit(&batch)))
+            .unwrap_or_else(|_| Err(StoreError::Unknown("the store panicked".to_owned())));
         let failed = result.is_err();
         handle.shared().mailbox.committed(result);
         if failed {

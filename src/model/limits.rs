@@ -8,6 +8,9 @@ pub const EVENT_BYTES: usize = 1024 * 1024;
 pub const EVENTS_PER_REQUEST: usize = 512;
 /// Nesting of JSON: deeper is an attack on recursive code, never a business fact.
 pub const NESTING: usize = 64;
+/// Nesting of what is stored: a rule's own lists around an expression's value, each of [`NESTING`],
+/// and a few levels of ours. A deeper one is damage, and reading it would use up the stack.
+pub const STORED_NESTING: usize = 3 * NESTING;
 /// Bytes of an event's id, source, type or subject, and of a record's id: they become keys.
 pub const SUBJECT_BYTES: usize = 1024;
 /// Bytes of the name of a document or a record kind: it becomes part of keys.

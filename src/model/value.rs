@@ -2,12 +2,14 @@
 //!
 //! Objects are ordered by key, so the same value always encodes, hashes and prints the same way.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use super::limits;
 use super::time::{Instant, Span};
 
 /// Shared immutable text; cloning it copies a pointer.
@@ -33,13 +35,37 @@ pub enum Value {
     /// Text.
     Text(Text),
     /// A list.
-    List(Vec<Value>),
+    List(#[serde(deserialize_with = "nested")] Vec<Value>),
     /// An object.
-    Map(Map),
+    Map(#[serde(deserialize_with = "nested")] Map),
     /// A point in time. In JSON: RFC 3339 text in UTC.
     Instant(Instant),
     /// An elapsed length of time. In JSON: ISO 8601 text such as `PT90S`.
     Span(Span),
+}
+
+thread_local! {
+    /// Lists and objects around the value that is being read.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Reads what is in a list or an object, at most [`limits::STORED_NESTING`] deep: damaged bytes can
+/// say anything, and reading them must end in an error and not at the end of the stack.
+fn nested<'de, D: Deserializer<'de>, T: Deserialize<'de>>(source: D) -> Result<T, D::Error> {
+    struct Level;
+
+    impl Drop for Level {
+        fn drop(&mut self) {
+            DEPTH.set(DEPTH.get() - 1);
+        }
+    }
+
+    DEPTH.set(DEPTH.get() + 1);
+    let _level = Level;
+    if DEPTH.get() > limits::STORED_NESTING {
+        return Err(serde::de::Error::custom("nested deeper than anything written"));
+    }
+    T::deserialize(source)
 }
 
 impl Value {

@@ -96,3 +96,58 @@ fn compile(state: &State, id: BundleId) -> Option<Arc<Bundle>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Write;
+    use crate::rules::{Context, SourceFile, Sources};
+    use crate::store::MemoryStore;
+
+    fn rules(text: &str) -> RuleSet {
+        let sources =
+            Sources { rules: vec![SourceFile::new("rules/t.yaml", text)], ..Sources::default() };
+        RuleSet::compile(&sources, &Context::default()).unwrap().0
+    }
+
+    fn version(n: usize) -> Arc<Bundle> {
+        let text = format!("workflow: w\ntriggers: []\nsteps:\n  - log: version {n}\n");
+        rules(&text).workflows["w"].clone()
+    }
+
+    #[test]
+    fn old_versions_are_kept_in_a_bounded_number_the_latest_used_ones() {
+        let (mut state, _) = State::load(Arc::new(MemoryStore::new())).unwrap();
+        let library = Library::new(&rules("workflow: now\ntriggers: []\nsteps: [{ log: x }]\n"));
+        let mut ids = Vec::new();
+        for n in 0..OLD_VERSIONS + 10 {
+            let bundle = version(n);
+            let source = bundle.source.encode().into();
+            state.apply(vec![Write::Bundle(bundle.id, source)]).unwrap();
+            ids.push(bundle.id);
+            assert_eq!(library.over(&state).bundle(bundle.id).map(|b| b.id), Some(bundle.id));
+            // The first one is used all the time.
+            assert!(library.over(&state).bundle(ids[0]).is_some());
+        }
+        let old = library.old.lock().unwrap();
+        assert_eq!(old.bundles.len(), OLD_VERSIONS);
+        assert_eq!(old.uses.len(), OLD_VERSIONS);
+        assert!(old.bundles.contains_key(&ids[0]), "used latest");
+        assert!(!old.bundles.contains_key(&ids[1]), "used longest ago");
+        drop(old);
+        let again = library.over(&state).bundle(ids[1]);
+        assert_eq!(again.map(|bundle| bundle.id), Some(ids[1]), "compiled once more");
+    }
+
+    #[test]
+    fn what_is_not_there_or_does_not_compile_is_none() {
+        let (mut state, _) = State::load(Arc::new(MemoryStore::new())).unwrap();
+        let library = Library::new(&rules("workflow: now\ntriggers: []\nsteps: [{ log: x }]\n"));
+        let id = version(1).id;
+        assert!(library.over(&state).bundle(id).is_none());
+        let broken = version(2).id;
+        let bytes: Arc<[u8]> = b"not a bundle".as_slice().into();
+        state.apply(vec![Write::Bundle(broken, bytes)]).unwrap();
+        assert!(library.over(&state).bundle(broken).is_none());
+    }
+}

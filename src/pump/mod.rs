@@ -6,6 +6,8 @@
 
 mod library;
 mod query;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -63,8 +65,8 @@ pub enum Response {
     Reply(Reply),
     /// To a question.
     Answer(Answer),
-    /// The question could not be answered: what was read is damaged.
-    Failed(Text),
+    /// To a question about something that is damaged: what is wrong with it.
+    Damaged(Text),
 }
 
 impl<T> Default for Released<T> {
@@ -127,16 +129,19 @@ impl<T> Pump<T> {
         self.decide(now, input, token)
     }
 
-    /// Answers a question; the answer leaves when everything it may have seen is durable.
+    /// Answers a question; the answer leaves when everything it may have seen is durable. That a
+    /// row is damaged is an answer too: looking at it must not stop everything else.
     ///
     /// # Errors
-    /// [`ReadError`].
+    /// [`ReadError::Store`]: the store failed and the daemon must stop.
     pub fn ask(&mut self, query: &Query, token: T) -> Result<(), ReadError> {
         self.inputs += 1;
         let response = match query::answer(&self.state, &self.library, query) {
             Ok(answer) => Response::Answer(answer),
-            // A damaged row is the asker's bad luck, not the end of the daemon.
-            Err(ReadError::Corrupt(why)) => Response::Failed(why),
+            Err(ReadError::Corrupt(why)) => {
+                tracing::error!(?query, %why, "damaged state: a question cannot be answered");
+                Response::Damaged(why)
+            }
             Err(error) => return Err(error),
         };
         self.current.responses.push((token, response));

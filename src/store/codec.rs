@@ -21,8 +21,13 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 /// The value of a row.
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, ReadError> {
     match bytes.split_first() {
-        Some((&VERSION, body)) => postcard::from_bytes(body)
-            .map_err(|error| ReadError::Corrupt(format!("{what}: {error}").into())),
+        Some((&VERSION, body)) => match postcard::take_from_bytes(body) {
+            Ok((value, [])) => Ok(value),
+            Ok((_, rest)) => Err(ReadError::Corrupt(
+                format!("{what} has {} bytes too many", rest.len()).into(),
+            )),
+            Err(error) => Err(ReadError::Corrupt(format!("{what}: {error}").into())),
+        },
         Some((version, _)) => Err(ReadError::Corrupt(
             format!("{what} has format {version}; this adjutant reads up to {VERSION}").into(),
         )),

@@ -9,8 +9,12 @@ pub mod honest;
 mod keys;
 mod lock;
 mod memory;
+#[cfg(test)]
+mod samples;
 mod sled;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use contract::{Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError};
 pub use faulty::{Fault, Faulty, When};

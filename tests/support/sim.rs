@@ -135,8 +135,13 @@ impl Sim {
     }
 
     pub(crate) fn with_rules(rules: Arc<RuleSet>, now: Instant) -> Self {
-        let store = Arc::new(Tampered::default());
-        let pump = Pump::open(store.clone(), rules.clone(), now).expect("a new store opens");
+        Self::over(Arc::new(MemoryStore::new()), rules, now)
+    }
+
+    /// On a store that holds something already.
+    pub(crate) fn over(store: Arc<MemoryStore>, rules: Arc<RuleSet>, now: Instant) -> Self {
+        let store = Arc::new(Tampered::over(store));
+        let pump = Pump::open(store.clone(), rules.clone(), now).expect("the store opens");
         let mut sim = Self {
             store,
             rules,

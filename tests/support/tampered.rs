@@ -1,17 +1,22 @@
 //! A memory store in which single rows read otherwise than they were written.
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
+use std::sync::{Arc, RwLock};
 
 use adjutant::store::{Batch, Lead, MemoryStore, Op, Row, Space, Store, StoreError};
 
 #[derive(Default)]
 pub(crate) struct Tampered {
-    inner: MemoryStore,
+    inner: Arc<MemoryStore>,
     over: RwLock<BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
 }
 
 impl Tampered {
+    /// Over a store that holds something already.
+    pub(crate) fn over(inner: Arc<MemoryStore>) -> Self {
+        Self { inner, over: RwLock::default() }
+    }
+
     /// From now on the row reads like this, whatever is written to it.
     pub(crate) fn damage(&self, op: Op) {
         let (key, value) = match op {

@@ -23,19 +23,17 @@ impl State {
                     self.counters.event = no.next();
                     self.index.add_event(&stored.event);
                 }
-                self.current.events.insert(no, stored);
+                self.current.events.insert(no, Some(stored));
             }
             Write::EventGone(stored) => {
                 let event = &stored.event;
                 self.index.remove_event(event);
-                self.current.events.remove(&event.no);
-                self.current.remove(keys::event(event.no));
+                self.current.events.insert(event.no, None);
                 self.current.remove(keys::identity(event.identity()));
             }
             Write::RunGone(run) => {
                 self.index.remove_run(&run);
-                self.current.runs.remove(&run.no);
-                self.current.remove(keys::run(run.no));
+                self.current.runs.insert(run.no, None);
                 for key in self.spill_keys(run.no)? {
                     self.current.remove(key);
                 }
@@ -46,7 +44,7 @@ impl State {
             Write::Run(old, new) => {
                 self.counters.run = self.counters.run.max(new.no.next());
                 self.index.replace_run(old.as_deref(), &new);
-                self.current.runs.insert(new.no, new);
+                self.current.runs.insert(new.no, Some(new));
             }
             Write::Spill(run, first, entries) => {
                 self.current.put(keys::trace(run, first), codec::encode(&entries));

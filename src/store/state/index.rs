@@ -152,11 +152,15 @@ impl Index {
         }
     }
 
-    /// A run whose row cannot be read is asked for nothing any more.
+    /// A run whose row cannot be read is asked for nothing any more. Slow, and hopefully never needed.
     pub(super) fn put_aside(&mut self, run: RunNo) {
         self.due.retain(|(_, no)| *no != run);
         self.waiters.retain(|(_, no)| *no != run);
         self.holders.retain(|(_, _, no)| *no != run);
+        self.children.retain(|(_, no)| *no != run);
+        self.alive.remove(&run);
+        self.failed.remove(&run);
+        self.ladders.remove(&run);
         self.lanes.put_aside(run);
     }
 
@@ -192,10 +196,11 @@ impl Index {
         let mut found: Vec<RunNo> = self
             .holders
             .range((workflow, low, RunNo(0))..=(workflow, high, RunNo(u64::MAX)))
-            .take(limit)
             .map(|(_, _, no)| *no)
             .collect();
+        // The keys of a workflow lie in the order of their hashes, not of their runs.
         found.sort_unstable();
+        found.truncate(limit);
         found
     }
 

@@ -106,14 +106,14 @@ impl Lanes {
         }
     }
 
-    /// Takes a run out of every queue, wherever it is.
+    /// Takes a run that can no longer be read out of every backlog.
     pub(super) fn put_aside(&mut self, run: RunNo) {
         for (name, lane) in &mut self.lanes {
             for queue in lane.pending.values_mut() {
-                queue.workflows.values_mut().for_each(|runs| {
+                queue.workflows.retain(|_, runs| {
                     runs.remove(&run);
+                    !runs.is_empty()
                 });
-                queue.workflows.retain(|_, runs| !runs.is_empty());
             }
             lane.pending.retain(|_, queue| !queue.workflows.is_empty());
             if lane.pending.is_empty() {

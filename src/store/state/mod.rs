@@ -10,6 +10,8 @@ mod index;
 mod lanes;
 mod overlay;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use super::contract::{Batch, Lead, Store};
 use super::{codec, keys};
 use index::Index;
 use overlay::Overlay;
+#[cfg(test)]
+pub(super) use read::RecordRow;
 
 /// Rows read at a time while loading.
 const LOAD_PAGE: usize = 4_096;
@@ -44,11 +48,11 @@ pub struct State {
 
 /// The numbers given next, and engine time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Counters {
-    event: EventNo,
-    run: RunNo,
-    inbox: InboxNo,
-    clock: Instant,
+pub(super) struct Counters {
+    pub(super) event: EventNo,
+    pub(super) run: RunNo,
+    pub(super) inbox: InboxNo,
+    pub(super) clock: Instant,
 }
 
 /// What was found when the state was loaded and has to be gone on with.

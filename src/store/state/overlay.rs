@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::model::{EventNo, Run, RunNo, StoredEvent};
 use crate::store::contract::Op;
 use crate::store::{codec, keys};
@@ -15,9 +17,10 @@ const UNENCODED_BYTES: usize = 512;
 
 #[derive(Default)]
 pub(super) struct Overlay {
-    pub(super) runs: HashMap<RunNo, Arc<Run>>,
-    pub(super) events: HashMap<EventNo, Arc<StoredEvent>>,
-    /// Every other row; `None` is a removal.
+    /// `None` is a removal, here as below: it must hide what is older, in the batch that syncs too.
+    pub(super) runs: HashMap<RunNo, Option<Arc<Run>>>,
+    pub(super) events: HashMap<EventNo, Option<Arc<StoredEvent>>>,
+    /// Every other row.
     pub(super) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
 }
@@ -46,20 +49,21 @@ impl Overlay {
     /// The changes in key order, so that the store writes forward.
     pub(super) fn ops(&self) -> Vec<Op> {
         let mut ops = Vec::with_capacity(self.runs.len() + self.events.len() + self.rows.len());
-        ops.extend(
-            self.runs.iter().map(|(no, run)| Op::Put(keys::run(*no), codec::encode(&**run))),
-        );
-        ops.extend(
-            self.events
-                .iter()
-                .map(|(no, event)| Op::Put(keys::event(*no), codec::encode(&**event))),
-        );
+        ops.extend(self.runs.iter().map(|(no, run)| op(keys::run(*no), run.as_deref())));
+        ops.extend(self.events.iter().map(|(no, event)| op(keys::event(*no), event.as_deref())));
         ops.extend(self.rows.iter().map(|(key, value)| match value {
             Some(value) => Op::Put(key.clone(), value.clone()),
             None => Op::Delete(key.clone()),
         }));
         ops.sort_by(|a, b| key_of(a).cmp(key_of(b)));
         ops
+    }
+}
+
+fn op<T: Serialize>(key: Vec<u8>, value: Option<&T>) -> Op {
+    match value {
+        Some(value) => Op::Put(key, codec::encode(value)),
+        None => Op::Delete(key),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads from [`State`]: the overlay first, then the batch being synced, then the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use super::overlay::Overlay;
 
 /// A record with the index rows that point at it, so that they can be taken away with it.
 #[derive(Serialize, Deserialize)]
-pub(super) struct RecordRow {
-    pub(super) record: Record,
-    pub(super) indexed: Vec<(Name, Digest)>,
+pub(in crate::store) struct RecordRow {
+    pub(in crate::store) record: Record,
+    pub(in crate::store) indexed: Vec<(Name, Digest)>,
 }
 
 /// What an index row keeps of a value. Whole floats are the same as integers, as in expressions.
@@ -58,7 +58,8 @@ impl State {
             }
         }
         // Every row of the overlay may hide one of the store.
-        let stored = self.store.scan(&range.start, &range.end, limit + over.len())?;
+        let most = limit.saturating_add(over.len());
+        let stored = self.store.scan(&range.start, &range.end, most)?;
         let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
             stored.into_iter().map(|(key, row)| (key, Some(row))).collect();
         merged.extend(over);
@@ -75,31 +76,40 @@ impl State {
     /// [`ReadError`] when the store fails or a row is damaged.
     pub fn spilled(&self, run: RunNo) -> Result<Vec<TraceEntry>, ReadError> {
         let mut entries = Vec::new();
-        for (_, bytes) in self.rows(keys::traces(run), usize::MAX / 2)? {
+        for (_, bytes) in self.rows(keys::traces(run), usize::MAX)? {
             entries.extend(codec::decode::<Vec<TraceEntry>>(&bytes, "a part of a run's story")?);
         }
         Ok(entries)
     }
 
     pub(super) fn spill_keys(&self, run: RunNo) -> Result<Vec<Vec<u8>>, ReadError> {
-        let rows = self.rows(keys::traces(run), usize::MAX / 2)?;
+        let rows = self.rows(keys::traces(run), usize::MAX)?;
         Ok(rows.into_iter().map(|(key, _)| key).collect())
     }
 
-    /// Numbers of rows in the store in `range`, and of those only in the overlays.
+    /// Numbers of rows in `range`, in the store and in the overlays, which say for each of theirs
+    /// whether it is there.
     fn numbers(
         &self,
         range: Range<Vec<u8>>,
         limit: usize,
-        over: impl Fn(&Overlay) -> Vec<u64>,
+        over: impl Fn(&Overlay) -> Vec<(u64, bool)>,
     ) -> Result<Vec<u64>, ReadError> {
-        let stored = self.store.scan(&range.start, &range.end, limit)?;
-        let mut numbers: BTreeSet<u64> =
-            stored.iter().filter_map(|(key, _)| keys::number_in(key)).collect();
-        for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
-            numbers.extend(over(overlay));
+        let mut newer: BTreeMap<u64, bool> = BTreeMap::new();
+        for overlay in [self.syncing.as_ref(), Some(&self.current)].into_iter().flatten() {
+            newer.extend(over(overlay));
         }
-        Ok(numbers.into_iter().take(limit).collect())
+        // Every removal of the overlays may hide a row of the store.
+        let gone = newer.values().filter(|there| !**there).count();
+        let stored = self.store.scan(&range.start, &range.end, limit.saturating_add(gone))?;
+        let mut numbers: BTreeMap<u64, bool> = stored
+            .iter()
+            .filter_map(|(key, _)| keys::number_in(key))
+            .map(|number| (number, true))
+            .collect();
+        numbers.extend(newer);
+        let there = numbers.into_iter().filter(|(_, there)| *there);
+        Ok(there.map(|(number, _)| number).take(limit).collect())
     }
 
     /// Runs of a status that few have: failed, or alive (which is queued or active). `None` for
@@ -123,7 +133,7 @@ impl View for State {
     fn run(&self, no: RunNo) -> Result<Option<Arc<Run>>, ReadError> {
         for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
             if let Some(run) = overlay.runs.get(&no) {
-                return Ok(Some(run.clone()));
+                return Ok(run.clone());
             }
             // Removed here, whatever an older batch holds.
             if overlay.rows.contains_key(&keys::run(no)) {
@@ -138,7 +148,7 @@ impl View for State {
     fn event(&self, no: EventNo) -> Result<Option<Arc<StoredEvent>>, ReadError> {
         for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
             if let Some(event) = overlay.events.get(&no) {
-                return Ok(Some(event.clone()));
+                return Ok(event.clone());
             }
             if overlay.rows.contains_key(&keys::event(no)) {
                 return Ok(None);
@@ -198,7 +208,8 @@ impl View for State {
     ) -> Result<Vec<Arc<StoredEvent>>, ReadError> {
         let range = keys::events(after.next(), EventNo(u64::MAX));
         let over = |overlay: &Overlay| {
-            overlay.events.keys().filter(|no| **no > after).map(|no| no.0).collect()
+            let newer = overlay.events.iter().filter(|(no, _)| **no > after);
+            newer.map(|(no, event)| (no.0, event.is_some())).collect()
         };
         let mut found = Vec::new();
         for no in self.numbers(range, limit, over)? {
@@ -210,7 +221,8 @@ impl View for State {
     fn runs_after(&self, after: RunNo, limit: usize) -> Result<Vec<Arc<Run>>, ReadError> {
         let range = keys::runs(after.next(), RunNo(u64::MAX));
         let over = |overlay: &Overlay| {
-            overlay.runs.keys().filter(|no| **no > after).map(|no| no.0).collect()
+            let newer = overlay.runs.iter().filter(|(no, _)| **no > after);
+            newer.map(|(no, run)| (no.0, run.is_some())).collect()
         };
         let mut found = Vec::new();
         for no in self.numbers(range, limit, over)? {
