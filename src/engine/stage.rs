@@ -239,7 +239,11 @@ impl<'a> Stage<'a> {
         verdict: Verdict,
         run: Option<RunNo>,
     ) -> Result<(), ReadError> {
-        let mut stored = self.event(event)?;
+        // Taken out, so that nobody else holds it and nothing has to be copied.
+        let mut stored = match self.events.remove(&event) {
+            Some(stored) => stored,
+            None => self.event(event)?,
+        };
         let changed = Arc::make_mut(&mut stored);
         changed.runs.extend(run);
         // A workflow that fired is worth more than one that did not: it takes the last place.
