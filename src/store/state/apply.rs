@@ -35,6 +35,7 @@ impl State {
             Write::RunGone(run) => {
                 self.index.remove_run(&run);
                 self.current.runs.remove(&run.no);
+                self.under_way.remove(&run.no);
                 self.current.remove(keys::run(run.no));
                 for key in self.spill_keys(run.no)? {
                     self.current.remove(key);
@@ -46,6 +47,7 @@ impl State {
             Write::Run(old, new) => {
                 self.counters.run = self.counters.run.max(new.no.next());
                 self.index.replace_run(old.as_deref(), &new);
+                self.under_way.remove(&new.no);
                 self.current.runs.insert(new.no, new);
             }
             Write::Spill(run, first, entries) => {

@@ -126,6 +126,9 @@ impl View for State {
                 return Ok(Some(run.clone()));
             }
         }
+        if let Some(run) = self.under_way.get(&no) {
+            return Ok(Some(run.clone()));
+        }
         self.row(&keys::run(no))?
             .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
             .transpose()
