@@ -159,7 +159,7 @@ fn escalation() -> Run {
 
 fn event() -> StoredEvent {
     StoredEvent {
-        event: Event {
+        event: Arc::new(Event {
             no: EventNo(12),
             id: "e-1".into(),
             source: "crm".into(),
@@ -170,7 +170,7 @@ fn event() -> StoredEvent {
             data: Value::from([("score", Value::Int(80))]),
             extensions: Map::new(),
             lineage: Lineage::default(),
-        },
+        }),
         runs: vec![RunNo(17)],
         verdicts: vec![Verdict {
             workflow: "lead-response".into(),

@@ -50,7 +50,7 @@ impl Cursor {
             return Ok(None);
         };
         let event = stage.event(run.event)?;
-        let scope = scope::of_run(&run, &event.event, stage.now);
+        let scope = scope::of_run(&run, &stage.event_value(&event.event), stage.now);
         Ok(Some(Self { run, bundle, workflow, event, scope }))
     }
 

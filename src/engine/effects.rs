@@ -114,7 +114,7 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
         lane: effect.lane.clone(),
         params,
         bundle: cursor.run.bundle,
-        event: Arc::new(cursor.event.event.clone()),
+        event: cursor.event.event.clone(),
         scope,
         armed: effect.armed,
         timeout: step.timeout.and_then(crate::model::Duration::elapsed),

@@ -12,8 +12,9 @@ use crate::model::{
     Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
+use crate::script::Shared;
 
-use super::{World, advance, finish, records, start, sweep, wake};
+use super::{World, advance, finish, records, scope, start, sweep, wake};
 
 pub(super) struct Stage<'a> {
     pub(super) world: &'a World<'a>,
@@ -33,6 +34,8 @@ pub(super) struct Stage<'a> {
     next_run: RunNo,
     next_inbox: InboxNo,
     started: HashMap<Text, usize>,
+    /// The event that expressions saw last, as they see it.
+    seen: Option<(EventNo, Shared)>,
 }
 
 struct Staged {
@@ -60,6 +63,7 @@ impl<'a> Stage<'a> {
             next_run: world.view.next_run(),
             next_inbox: world.view.next_inbox(),
             started: HashMap::new(),
+            seen: None,
             world,
         }
     }
@@ -253,6 +257,19 @@ impl<'a> Stage<'a> {
             .ok_or_else(|| ReadError::Corrupt(format!("event {no} is missing").into()))
     }
 
+    /// An event as expressions see it: the workflows it starts and the first steps of their runs
+    /// share one.
+    pub(super) fn event_value(&mut self, event: &Event) -> Shared {
+        match &self.seen {
+            Some((no, value)) if *no == event.no => value.clone(),
+            _ => {
+                let value = Shared::new(scope::event_value(event));
+                self.seen = Some((event.no, value.clone()));
+                value
+            }
+        }
+    }
+
     pub(super) fn put_event(&mut self, stored: StoredEvent) {
         self.events.insert(stored.event.no, Arc::new(stored));
     }
@@ -264,7 +281,11 @@ impl<'a> Stage<'a> {
         verdict: Verdict,
         run: Option<RunNo>,
     ) -> Result<(), ReadError> {
-        let mut stored = self.event(event)?;
+        // Taken out, so that nobody else holds it and nothing has to be copied.
+        let mut stored = match self.events.remove(&event) {
+            Some(stored) => stored,
+            None => self.event(event)?,
+        };
         let changed = Arc::make_mut(&mut stored);
         changed.runs.extend(run);
         // A workflow that fired is worth more than one that did not: it takes the last place.

@@ -38,7 +38,7 @@ pub(super) fn start(
         return Ok(());
     }
     let mut scope = Scope::new(stage.now);
-    scope.set("event", &scope::event_value(&event));
+    scope.share("event", &stage.event_value(&event));
     let mut asked = 0;
     for bundle in candidates {
         if asked == WORKFLOWS_PER_TASK {
@@ -345,7 +345,7 @@ fn expiry(stage: &Stage<'_>, workflow: &Workflow) -> Result<Instant, Cause> {
 
 /// Listens for a workflow's exits.
 pub(super) fn arm_exits(
-    stage: &Stage<'_>,
+    stage: &mut Stage<'_>,
     workflow: &Workflow,
     run: &mut Run,
     event: &Event,
@@ -354,7 +354,7 @@ pub(super) fn arm_exits(
     if workflow.exit.is_empty() {
         return Ok(());
     }
-    let scope = scope::of_run(run, event, stage.now);
+    let scope = scope::of_run(run, &stage.event_value(event), stage.now);
     for (index, filter) in workflow.exit.iter().enumerate() {
         let subject = arm_subject(stage, filter, run, &scope)?;
         run.arms.push(Arm {

@@ -1,5 +1,7 @@
 //! `wait_for`: a run listens for an event, looks back for one that came already, and takes it.
 
+use std::sync::Arc;
+
 use crate::model::{
     Arm, ArmRole, ArmSubject, Digest, Event, EventNo, Map, Pattern, Run, Text, Trace, Value, Wait,
     limits,
@@ -102,7 +104,7 @@ pub(super) fn look_back(
     trigger: &Event,
     filter: &Filter,
     subject: &ArmSubject,
-) -> Result<Option<Event>, Fault> {
+) -> Result<Option<Arc<Event>>, Fault> {
     let ArmSubject::Is(about) = subject else { return Ok(None) };
     let key = filter_key(filter, subject);
     let taken = run.taken.iter().find(|(known, _)| *known == key).map(|(_, no)| *no);

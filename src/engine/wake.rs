@@ -37,6 +37,7 @@ pub(super) fn wake(stage: &mut Stage<'_>, no: EventNo, after: RunNo) -> Result<(
         return Ok(());
     }
     let event = stored.event.clone();
+    drop(stored);
     for (done, run) in found.into_iter().enumerate() {
         if done == RUNS_PER_TASK {
             // Numbers are in order, so everything below this one has been offered the event.

@@ -9,7 +9,7 @@ use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunId, RunN
 use super::record::Record;
 use super::run::{Run, TraceEntry};
 use super::task::Task;
-use super::value::{Text, Value};
+use super::value::{Map, Text, Value};
 
 /// Every reason for the engine to wake. Closed.
 #[derive(Clone, Debug)]
@@ -45,9 +45,7 @@ impl Input {
             _ => None,
         }
     }
-}
 
-impl Input {
     /// Which input it is, without what it holds: for logs.
     #[must_use]
     pub fn describe(&self) -> String {
@@ -61,6 +59,32 @@ impl Input {
             Self::Inbox(no, _) => format!("item {no} of the inbox"),
             Self::Rules => "the rules".to_owned(),
             Self::Sweep => "the sweep".to_owned(),
+        }
+    }
+
+    /// Who and what, without what the event or the answer holds: for a log, and cheap to make.
+    #[must_use]
+    pub fn without_payload(&self) -> Self {
+        match self {
+            Self::Event(draft) => Self::Event(Box::new(Draft {
+                id: draft.id.clone(),
+                source: draft.source.clone(),
+                kind: draft.kind.clone(),
+                subject: draft.subject.clone(),
+                time: draft.time,
+                data: Value::Null,
+                extensions: Map::new(),
+            })),
+            Self::Outcome(settled) => Self::Outcome(Settled {
+                run: settled.run,
+                key: settled.key,
+                attempt: settled.attempt,
+                outcome: match &settled.outcome {
+                    Outcome::Done(_) => Outcome::Done(Value::Null),
+                    other => other.clone(),
+                },
+            }),
+            other => other.clone(),
         }
     }
 }

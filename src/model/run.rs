@@ -320,6 +320,15 @@ impl Run {
         Some(waits.map_or(self.expires, |at| at.min(self.expires)))
     }
 
+    /// A close estimate of its size in bytes: what it remembers and what its effect holds.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let remembered = [&self.vars, &self.steps].into_iter().flatten();
+        remembered.map(|(key, value)| key.len() + value.weight()).sum::<usize>()
+            + self.args.weight()
+            + self.effect().map_or(0, |effect| effect.params.weight())
+    }
+
     /// The effect it is busy with.
     #[must_use]
     pub fn effect(&self) -> Option<&Effect> {

@@ -275,7 +275,7 @@ impl<T> Pump<T> {
             now,
             retention: self.retention,
         };
-        let kept = input.clone();
+        let kept = input.without_payload();
         let mut damaged = None;
         // A decision only reads: a panic in it leaves nothing half done.
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));

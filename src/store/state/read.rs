@@ -140,6 +140,9 @@ impl View for State {
                 return Ok(None);
             }
         }
+        if let Some(run) = self.under_way.get(&no) {
+            return Ok(Some(run.clone()));
+        }
         self.row(&keys::run(no))?
             .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
             .transpose()
