@@ -82,9 +82,8 @@ fn request(chance: &mut Chance) -> Vec<u8> {
     if chance.below(8) == 0 {
         return (0..chance.below(2_000)).map(|_| chance.next() as u8).collect();
     }
-    let pick = |from: &[&'static str], chance: &mut Chance| {
-        from[chance.below(from.len() as u64) as usize]
-    };
+    let pick =
+        |from: &[&'static str], chance: &mut Chance| from[chance.below(from.len() as u64) as usize];
     let method = pick(&["POST", "POST", "POST", "GET", "PUT", "HEAD", "OPTIONS", "X"], chance);
     let target = pick(&TARGETS, chance);
     let mut head = format!("{method} {target} HTTP/1.1\r\n");
@@ -109,17 +108,18 @@ fn request(chance: &mut Chance) -> Vec<u8> {
 
 /// Sends bytes, says that nothing more comes, and reads what comes back. Whoever sends such things
 /// may find the connection closed under them at any point.
-fn send(bytes: &[u8], mut stream: impl std::io::Read + std::io::Write, end: impl FnOnce()) -> Vec<u8> {
+fn send(
+    bytes: &[u8],
+    mut stream: impl std::io::Read + std::io::Write,
+    end: impl FnOnce(),
+) -> Vec<u8> {
     let sent = stream.write_all(bytes);
     end();
     let mut answer = Vec::new();
     let read = std::io::Read::by_ref(&mut stream).take(1 << 20).read_to_end(&mut answer);
     if let Err(error) = read {
         assert!(
-            !matches!(
-                error.kind(),
-                std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
-            ),
+            !matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
             "no answer and no end: sent {sent:?}, {:?}",
             String::from_utf8_lossy(&bytes[..bytes.len().min(400)])
         );

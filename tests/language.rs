@@ -75,7 +75,10 @@ fn a_hot_lead_goes_round_until_somebody_accepts() {
     sim.event("lead.created", "lead/1", json!({ "id": 1, "email": "z@x.example" }));
     assert_eq!(
         sim.seen(),
-        ["2026-03-02T08:56:00Z z@x.example lead-ack", "2026-03-02T08:56:00Z ben@ops.example new-lead"]
+        [
+            "2026-03-02T08:56:00Z z@x.example lead-ack",
+            "2026-03-02T08:56:00Z ben@ops.example new-lead"
+        ]
     );
     sim.until("2026-03-02T08:57:00Z");
     sim.event("lead.accepted", "lead/1", json!({ "by": "ben" }));
@@ -336,7 +339,8 @@ fn an_edited_workflow_leaves_the_run_on_its_version() {
     let mut edited = packs();
     for (name, text) in &mut edited.rules {
         if name.ends_with("nurture.yaml") {
-            let new = text.replace("delay: 4d", "delay: 1d").replace("nurture-reminder", "nurture-a");
+            let new =
+                text.replace("delay: 4d", "delay: 1d").replace("nurture-reminder", "nurture-a");
             assert_ne!(*text, new);
             *text = new;
         }

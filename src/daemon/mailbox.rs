@@ -228,9 +228,8 @@ mod tests {
     fn it_wakes_whoever_waits() {
         let mailbox = std::sync::Arc::new(Mailbox::new(100));
         let waiting = mailbox.clone();
-        let thread = std::thread::spawn(move || {
-            waiting.take(10, Duration::from_secs(60)).messages.len()
-        });
+        let thread =
+            std::thread::spawn(move || waiting.take(10, Duration::from_secs(60)).messages.len());
         assert!(mailbox.offer(sweep(), 1).is_ok());
         assert_eq!(thread.join().unwrap_or_default(), 1);
     }

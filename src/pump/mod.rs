@@ -289,7 +289,11 @@ impl<T> Pump<T> {
             Ok(Err(error)) => return Err(error),
             Err(panic) => {
                 let why = panic_text(&*panic);
-                tracing::error!(input = kept.describe(), why, "the engine failed: the input is put aside");
+                tracing::error!(
+                    input = kept.describe(),
+                    why,
+                    "the engine failed: the input is put aside"
+                );
                 engine::quarantine(&world, &kept, &format!("the engine failed: {why}"))?
             }
         };

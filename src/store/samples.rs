@@ -20,7 +20,7 @@ const WORDS: [&str; 10] =
 
 pub(super) const WAITS: usize = 7;
 pub(super) const TRACES: usize = 21;
-pub(super) const TASKS: usize = 7;
+pub(super) const TASKS: usize = 8;
 pub(super) const VALUES: usize = 9;
 pub(super) const CODES: usize = 10;
 
@@ -71,6 +71,7 @@ fn task_kind(task: &Task) -> usize {
         Task::SweepEvents { .. } => 4,
         Task::SweepRuns { .. } => 5,
         Task::Reindex { .. } => 6,
+        Task::Closed { .. } => 7,
     }
 }
 
@@ -243,6 +244,7 @@ impl Samples {
             armed: self.instant(),
             attempts: self.size() as u16,
             generation: self.size() as u16,
+            uncertain: self.pick(&[false, true]),
             state: self.pick(&states),
         }
     }
@@ -300,6 +302,7 @@ impl Samples {
             summary: self.text(),
             severity: self.maybe(Self::text),
             level: self.size() as u32,
+            reached: self.instant(),
             acknowledged: self.maybe(|s| (s.text(), s.instant())),
         }
     }
@@ -337,6 +340,7 @@ impl Samples {
             lineage: self.some(3, Self::text),
             ladder: self.maybe(Self::ladder),
             generation: self.size() as u16,
+            uncertain: self.pick(&[false, true]),
             trace: self.some(5, Self::entry),
             spilled: self.size() as u32,
         }
@@ -377,7 +381,7 @@ impl Samples {
             },
         };
         StoredEvent {
-            event,
+            event: event.into(),
             runs: self.some(3, |s| RunNo(s.size())),
             verdicts: (0..CODES).map(|code| self.verdict(code)).collect(),
         }
@@ -416,7 +420,8 @@ impl Samples {
             3 => Task::Promote { workflow: self.text(), key: self.maybe(Self::text) },
             4 => Task::SweepEvents { after: event },
             5 => Task::SweepRuns { after: run },
-            _ => Task::Reindex { kind: self.text(), after: self.maybe(Self::text) },
+            6 => Task::Reindex { kind: self.text(), after: self.maybe(Self::text) },
+            _ => Task::Closed { run },
         };
         assert_eq!(task_kind(&task), kind);
         task

@@ -315,6 +315,7 @@ impl Sim {
             match response {
                 Response::Reply(reply) => drop(self.replies.insert(token, reply)),
                 Response::Answer(answer) => self.answer = Some(answer),
+                Response::Damaged(why) => panic!("damaged: {why}"),
             }
         }
         for (_, workflow, text) in released.said {

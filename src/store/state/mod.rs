@@ -174,6 +174,7 @@ impl State {
     pub fn durable(&mut self) {
         let Some(done) = self.syncing.take() else { return };
         for (no, run) in done.runs {
+            let Some(run) = run else { continue };
             let newest = !self.current.runs.contains_key(&no);
             let room = self.under_way.len() < limits::EFFECTS;
             if newest && room && Index::is_started(&run) && run.weight() <= UNDER_WAY_BYTES {

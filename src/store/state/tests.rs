@@ -92,9 +92,10 @@ impl Pair {
 
     fn new_event(&mut self) {
         let mut stored = self.s.event();
-        stored.event.no = EventNo(self.now.next_event);
-        stored.event.id = self.now.next_event.to_string().into();
-        stored.event.subject = self.subject();
+        let event = Arc::make_mut(&mut stored.event);
+        event.no = EventNo(self.now.next_event);
+        event.id = self.now.next_event.to_string().into();
+        event.subject = self.s.maybe(|s| s.pick(&SUBJECTS).into());
         self.now.next_event += 1;
         let stored = Arc::new(stored);
         let (no, identity) = (stored.event.no, stored.event.identity());
@@ -245,10 +246,7 @@ impl Pair {
         self.now.bundles.insert(id);
         self.now.indexes = self.s.indexes();
         let indexes = self.now.indexes.clone();
-        self.write(vec![
-            Write::Bundle(id, Arc::from(source.as_slice())),
-            Write::Indexes(indexes),
-        ]);
+        self.write(vec![Write::Bundle(id, Arc::from(source.as_slice())), Write::Indexes(indexes)]);
     }
 
     fn seal(&mut self) {
