@@ -5,7 +5,8 @@
 //! `ack 1`, `resolve 1`.
 //!
 //! How an effect ends stands in its address: the last part of a URL's path, or the part of a mail's
-//! address before the `@`, is a list such as `retry-uncertain-ok`, one word for each performance.
+//! address before the `@`, is a list such as `retry-uncertain-ok`, one word for each attempt; an attempt that a crash
+//! has repeated ends as it did.
 
 use adjutant::model::{Cause, Command, Duration, Operator, Outcome, Reply, RunNo, Span, Value};
 
@@ -86,7 +87,7 @@ pub(crate) fn act(sim: &mut Sim, line: &str) {
     }
 }
 
-fn scripted(command: &Command, times: usize) -> Outcome {
+fn scripted(command: &Command, _times: usize) -> Outcome {
     let text = |name: &str| command.params.get(name).and_then(Value::as_text).map(str::to_owned);
     let to = match command.params.get("to") {
         Some(Value::List(to)) => to.first().and_then(Value::as_text).map(str::to_owned),
@@ -96,7 +97,8 @@ fn scripted(command: &Command, times: usize) -> Outcome {
     let script = address.rsplit('/').next().unwrap_or_default();
     let script = script.split('@').next().unwrap_or_default();
     let words: Vec<&str> = script.split('-').collect();
-    let word = words.get(times).or(words.last()).copied().unwrap_or_default();
+    let word =
+        words.get(usize::from(command.attempt) - 1).or(words.last()).copied().unwrap_or_default();
     match word {
         "retry" => Outcome::Retry { after: None, why: Cause::new("http_503", "status 503") },
         "failed" => Outcome::Failed(Cause::new("http_400", "status 400")),

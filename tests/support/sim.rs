@@ -117,6 +117,7 @@ pub(crate) struct Sim {
     /// Inputs not answered yet: their sender tries again after a crash.
     unanswered: BTreeMap<usize, Input>,
     tokens: usize,
+    events: usize,
     /// Outcomes are kept back: everything performed is still under way.
     paused: bool,
     pub(crate) commits: usize,
@@ -156,6 +157,7 @@ impl Sim {
             under_way: VecDeque::new(),
             unanswered: BTreeMap::new(),
             tokens: 0,
+            events: 0,
             paused: false,
             commits: 0,
             crash: None,
@@ -205,8 +207,9 @@ impl Sim {
 
     /// Hands in an event and lets everything happen that follows at this instant.
     pub(crate) fn event(&mut self, kind: &str, subject: &str, data: serde_json::Value) -> usize {
-        self.tokens += 1;
-        let id = format!("event-{}", self.tokens);
+        // Counted apart: what a person does in between must not change the ids of events.
+        self.events += 1;
+        let id = format!("event-{}", self.events);
         self.event_with_id(&id, kind, subject, data)
     }
 
