@@ -13,8 +13,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use adjutant::model::{
-    Cause, Draft, EffectState, EventNo, Input, Map, Operator, Outcome, Reply, RunNo, Status, Task,
-    Value, View, Wait, Write,
+    Cause, Digest, Draft, EffectState, EventNo, Input, Map, Operator, Outcome, Reply, RunNo,
+    Status, Task, Value, View, Wait, Write,
 };
 use adjutant::pump::Pump;
 use adjutant::store::{Batch, MemoryStore, Op, State, Store};
@@ -157,7 +157,9 @@ fn setup() -> Setup {
 
 /// Rules that know nothing of the runs in the sample: those go on with what is stored.
 fn other_rules() -> Setup {
-    Setup::rules("record: lead\nindex: [owner]\n---\nrecord: person\nrows:\n  ana: { email: new@ops.example }\n  tom: { email: tom@ops.example }\n")
+    Setup::rules(
+        "record: lead\nindex: [owner]\n---\nrecord: person\nrows:\n  ana: { email: new@ops.example }\n  tom: { email: tom@ops.example }\n",
+    )
 }
 
 /// How the receivers answer while the sample is made.
@@ -174,8 +176,14 @@ fn badly(command: &adjutant::model::Command, _: usize) -> Outcome {
 fn sample() -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::new());
     let rules = Arc::new(setup().compile().unwrap_or_else(|text| panic!("{text}")));
-    let mut sim = Sim::over(store.clone(), rules.clone(), at("2026-03-02T10:00:00Z")).answers(badly);
-    sim.event_with_id("1", "a.waits", "lead/1", json!({ "text": "\u{e9}", "deep": { "a": [1, 2.5] } }));
+    let mut sim =
+        Sim::over(store.clone(), rules.clone(), at("2026-03-02T10:00:00Z")).answers(badly);
+    sim.event_with_id(
+        "1",
+        "a.waits",
+        "lead/1",
+        json!({ "text": "\u{e9}", "deep": { "a": [1, 2.5] } }),
+    );
     sim.event_with_id("2", "a.waits", "lead/2", json!({}));
     sim.event_with_id("3", "a.waits", "lead/3", json!({}));
     sim.event_with_id("4", "b.sleeps", "lead/4", json!({ "who": "Joe" }));
@@ -229,16 +237,17 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
 }
 
 #[test]
 fn write_the_sample_if_asked() {
     let store = sample();
-    let text: String = rows(&store)
-        .iter()
-        .map(|(key, value)| format!("{} {}\n", hex(key), hex(value)))
-        .collect();
+    let text: String =
+        rows(&store).iter().map(|(key, value)| format!("{} {}\n", hex(key), hex(value))).collect();
     if let Ok(path) = std::env::var("ADJUTANT_WRITE_SAMPLE") {
         std::fs::write(path, &text).unwrap();
     }
@@ -269,9 +278,11 @@ fn version_1_still_opens_and_goes_on() {
     goes_on(&store);
 }
 
-/// The run that an event began.
-fn run_of(sim: &Sim, event: u64) -> Arc<adjutant::model::Run> {
-    let stored = sim.state().event(EventNo(event)).unwrap().unwrap();
+/// The run that the event with this id began.
+fn run_of(sim: &Sim, id: u64) -> Arc<adjutant::model::Run> {
+    let identity = Digest::of(&[b"test", id.to_string().as_bytes()]);
+    let (no, _) = sim.state().identity(identity).unwrap().unwrap();
+    let stored = sim.state().event(no).unwrap().unwrap();
     sim.run(stored.runs[0].0)
 }
 

@@ -64,12 +64,13 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     let unix = socket::bind(&config.data_dir)?;
     let tcp = listen(config).await?;
     let settings = Settings { retention: config.retention, queue_bytes: config.limits.queue };
-    let mut daemon = Daemon::start(Arc::new(store), Arc::new(rules), performer, settings).map_err(
-        |error| match error {
-            StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
-            StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
-        },
-    )?;
+    let mut daemon =
+        Daemon::start(Arc::new(store), Arc::new(rules), performer, settings).map_err(|error| {
+            match error {
+                StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
+                StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
+            }
+        })?;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let listeners = Listeners { tcp: Some(tcp), unix };
     let settings = ApiSettings::of(config, new_event_id);

@@ -124,7 +124,8 @@ impl Handle {
 
 /// Roughly the bytes that an event holds.
 fn weight(draft: &Draft) -> usize {
-    let texts = [&draft.id, &draft.source, &draft.kind].map(|text| text.len()).iter().sum::<usize>();
+    let texts =
+        [&draft.id, &draft.source, &draft.kind].map(|text| text.len()).iter().sum::<usize>();
     let extensions: usize =
         draft.extensions.iter().map(|(name, value)| name.len() + value.weight()).sum();
     texts + draft.subject.as_ref().map_or(0, |text| text.len()) + draft.data.weight() + extensions

@@ -151,7 +151,10 @@ fn what_was_not_durable_was_never_said() {
     again.take(at(2), event("note.made", "1"), Some(1)).unwrap();
     let left = settle(&mut again, &*store, at(2));
     let (_, reply) = &left.responses[0];
-    assert!(matches!(reply, Response::Reply(Reply::Accepted { duplicate: false, .. })), "{reply:?}");
+    assert!(
+        matches!(reply, Response::Reply(Reply::Accepted { duplicate: false, .. })),
+        "{reply:?}"
+    );
     assert_eq!(left.commands.len(), 1);
 }
 

@@ -23,9 +23,9 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T,
     match bytes.split_first() {
         Some((&VERSION, body)) => match postcard::take_from_bytes(body) {
             Ok((value, [])) => Ok(value),
-            Ok((_, rest)) => Err(ReadError::Corrupt(
-                format!("{what} has {} bytes too many", rest.len()).into(),
-            )),
+            Ok((_, rest)) => {
+                Err(ReadError::Corrupt(format!("{what} has {} bytes too many", rest.len()).into()))
+            }
             Err(error) => Err(ReadError::Corrupt(format!("{what}: {error}").into())),
         },
         Some((version, _)) => Err(ReadError::Corrupt(

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 
 use super::codec::{decode, encode};
 use super::contract::{Batch, Op, Store as _};
+use super::keys;
 use super::memory::MemoryStore;
 use super::samples::{Samples, TASKS, TRACES, VALUES, WAITS};
 use super::state::{Counters, RecordRow, State};
-use super::keys;
 use crate::model::{
     Address, Digest, EventNo, InboxNo, Name, ReadError, Run, RunNo, StoredEvent, Task, TraceEntry,
     Value, View as _, limits,

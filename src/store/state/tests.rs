@@ -245,10 +245,7 @@ impl Pair {
         self.now.bundles.insert(id);
         self.now.indexes = self.s.indexes();
         let indexes = self.now.indexes.clone();
-        self.write(vec![
-            Write::Bundle(id, Arc::from(source.as_slice())),
-            Write::Indexes(indexes),
-        ]);
+        self.write(vec![Write::Bundle(id, Arc::from(source.as_slice())), Write::Indexes(indexes)]);
     }
 
     fn seal(&mut self) {
