@@ -47,7 +47,7 @@ fn performer(outbox: &Path) -> Performer {
 }
 
 fn settings() -> Settings {
-    Settings { retention: Retention::default(), queue_bytes: 64 << 20 }
+    Settings { retention: Retention::default(), queue_bytes: 64 << 20, links: None }
 }
 
 fn start(store: Arc<dyn Store>, dir: &Path) -> Daemon {

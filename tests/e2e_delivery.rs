@@ -246,12 +246,14 @@ fn a_webhook_that_is_not_answered_in_time_is_repeated() {
 }
 
 #[test]
-fn an_endpoint_without_an_address_gets_a_file_in_the_outbox() {
+fn an_endpoint_without_an_address_gets_files_in_the_outbox() {
     let rule = crm_rule("crm").replace("steps.told.body.id", "steps.told.status");
-    let daemon = Daemon::start(hooking(&rule, "  endpoints: { crm: {} }\n"));
-    lead(&daemon);
-    runs::story(&daemon, "crm", "done");
-    let files = daemon.folder.texts("outbox", ".http");
-    assert_eq!(files.len(), 1);
-    assert!(files[0].1.contains("\"lead\":\"lead/1\""), "{}", files[0].1);
+    for config in ["", "  endpoints: { crm: {} }\n"] {
+        let daemon = Daemon::start(hooking(&rule, config));
+        lead(&daemon);
+        runs::story(&daemon, "crm", "done");
+        let files = daemon.folder.texts("outbox", ".http");
+        assert_eq!(files.len(), 1, "{config}");
+        assert!(files[0].1.contains("\"lead\":\"lead/1\""), "{}", files[0].1);
+    }
 }

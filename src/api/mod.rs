@@ -14,6 +14,7 @@ mod events;
 mod extract;
 mod health;
 mod ingest;
+mod links;
 mod problem;
 mod records;
 mod routes;
@@ -23,10 +24,12 @@ mod server;
 mod tests;
 pub mod wire;
 
+use std::sync::Arc;
+
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::{Config, Handle, TokenConfig};
+use crate::daemon::{Clock, Config, Handle, Links, TokenConfig};
 use crate::model::{Text, limits};
 pub(crate) use access::USER_HEADER;
 
@@ -51,6 +54,10 @@ pub struct ApiSettings {
     pub public_url: Option<url::Url>,
     /// Bytes of one event.
     pub event_bytes: usize,
+    /// Reads the links of mails; `None` while nobody can reach the daemon by a public URL.
+    pub links: Option<Arc<Links>>,
+    /// Links expire.
+    pub clock: Clock,
     /// Makes the id of a plain JSON event that brings none: a UUID v7.
     pub new_id: fn() -> Text,
 }
@@ -59,17 +66,25 @@ impl ApiSettings {
     /// No tokens, no public URL, the default bounds.
     #[must_use]
     pub fn new(new_id: fn() -> Text) -> Self {
-        Self { tokens: Vec::new(), public_url: None, event_bytes: limits::EVENT_BYTES, new_id }
+        Self {
+            tokens: Vec::new(),
+            public_url: None,
+            event_bytes: limits::EVENT_BYTES,
+            links: None,
+            clock: Clock::start(),
+            new_id,
+        }
     }
 
     /// As configured.
     #[must_use]
-    pub fn of(config: &Config, new_id: fn() -> Text) -> Self {
+    pub fn of(config: &Config, links: Option<Arc<Links>>, new_id: fn() -> Text) -> Self {
         Self {
             tokens: config.http.tokens.clone(),
             public_url: config.http.public_url.clone(),
             event_bytes: config.limits.event_size,
-            new_id,
+            links,
+            ..Self::new(new_id)
         }
     }
 }

@@ -13,7 +13,7 @@ use super::access::{Gate, Head, Peer};
 use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
-use super::{ApiSettings, escalations, events, health, ingest, records, runs};
+use super::{ApiSettings, escalations, events, health, ingest, links, records, runs};
 use crate::daemon::Scope;
 
 /// What the API knows while it runs.
@@ -39,6 +39,7 @@ impl App {
     {
         let result = match request.uri().path() {
             "/-/healthy" | "/-/ready" => health::answer(&self.engine, &request),
+            path if path.starts_with(links::PREFIX) => Ok(links::answer(self, &request).await),
             _ => self.serve(peer, request).await,
         };
         result.unwrap_or_else(IntoResponse::into_response)

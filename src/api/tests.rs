@@ -55,6 +55,11 @@ impl Script {
         Ok(reply)
     }
 
+    /// What it was asked to do.
+    pub(super) fn inputs(&self) -> Vec<Input> {
+        self.inputs.lock().unwrap().clone()
+    }
+
     #[expect(clippy::unnecessary_wraps, reason = "the shape of the real one")]
     pub(super) fn ask(&self, query: Query) -> Result<Answer, Unavailable> {
         self.queries.lock().unwrap().push(query.clone());
@@ -114,6 +119,7 @@ fn run(no: u64) -> Run {
             armed: at(0),
             attempts: 1,
             generation: 0,
+            uncertain: false,
             state: EffectState::Backoff { until: at(5) },
         })),
         arms: vec![Arm {
@@ -130,6 +136,7 @@ fn run(no: u64) -> Run {
         lineage: vec![],
         ladder: None,
         generation: 0,
+        uncertain: false,
         trace: vec![],
         spilled: 0,
     }
@@ -141,6 +148,7 @@ fn escalation() -> Run {
             summary: "Lead 42 waits".into(),
             severity: None,
             level: 2,
+            reached: at(5),
             acknowledged: Some(("ana".into(), at(9))),
         }),
         parent: Some(Parent { run: RunNo(17), pc: 3, depth: 1 }),
@@ -151,7 +159,7 @@ fn escalation() -> Run {
 
 fn event() -> StoredEvent {
     StoredEvent {
-        event: Event {
+        event: Arc::new(Event {
             no: EventNo(12),
             id: "e-1".into(),
             source: "crm".into(),
@@ -162,7 +170,7 @@ fn event() -> StoredEvent {
             data: Value::from([("score", Value::Int(80))]),
             extensions: Map::new(),
             lineage: Lineage::default(),
-        },
+        }),
         runs: vec![RunNo(17)],
         verdicts: vec![Verdict {
             workflow: "lead-response".into(),

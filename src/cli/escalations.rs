@@ -78,7 +78,7 @@ fn list(escalations: &wire::Escalations, screen: &Screen) -> String {
             _ if escalation.ended.is_some() => String::new(),
             (Some(taken), _) => format!("{} is on it", taken.by),
             (None, Some(due)) => screen.instant(due),
-            (None, None) => String::new(),
+            (None, None) => "no more levels".to_owned(),
         };
         table.add_row([
             Cell::new(&escalation.id),

@@ -16,7 +16,7 @@ use super::rule_files::{self, Checked};
 use super::{Exit, Failure, Globals, action_settings, log, socket};
 use crate::actions::{Performer, Secrets};
 use crate::api::{self, ApiSettings, Listeners};
-use crate::daemon::{Clock, Config, Daemon, Fatal, Settings, StartError, notify};
+use crate::daemon::{Clock, Config, Daemon, Fatal, Links, Settings, StartError, notify};
 use crate::model::Text;
 use crate::rules::{Diagnostic, Files, Look, RuleSet, render};
 use crate::store::{SledStore, StoreError, honest};
@@ -63,17 +63,21 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     let performer = performer(config)?;
     let unix = socket::bind(&config.data_dir)?;
     let tcp = listen(config).await?;
-    let settings = Settings { retention: config.retention, queue_bytes: config.limits.queue };
-    let mut daemon =
-        Daemon::start(Arc::new(store), Arc::new(rules), performer, settings).map_err(|error| {
-            match error {
-                StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
-                StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
-            }
-        })?;
+    let links = links(config)?;
+    let settings = Settings {
+        retention: config.retention,
+        queue_bytes: config.limits.queue,
+        links: links.clone(),
+    };
+    let mut daemon = Daemon::start(Arc::new(store), Arc::new(rules), performer, settings).map_err(
+        |error| match error {
+            StartError::Read(error) => Failure::new(Exit::Storage, error.to_string()),
+            StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
+        },
+    )?;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let listeners = Listeners { tcp: Some(tcp), unix };
-    let settings = ApiSettings::of(config, new_event_id);
+    let settings = ApiSettings::of(config, links, new_event_id);
     tasks.spawn(api::serve(daemon.handle(), listeners, settings, shutdown.clone()));
     tasks.close();
 
@@ -131,6 +135,16 @@ fn rules(config: &Config) -> Result<RuleSet, Failure> {
         Failure::report(Exit::Config, text)
             .help("`adjutant check` shows this without starting anything")
     })
+}
+
+/// What signs the links in mail, where people can follow them.
+fn links(config: &Config) -> Result<Option<Arc<Links>>, Failure> {
+    let Some(url) = config.http.public_url.clone() else { return Ok(None) };
+    let links = Links::open(&config.data_dir, url).map_err(|error| {
+        let file = config.data_dir.join("link.key");
+        Failure::new(Exit::Storage, format!("{} cannot be used: {error}", file.display()))
+    })?;
+    Ok(Some(Arc::new(links)))
 }
 
 fn performer(config: &Config) -> Result<Performer, Failure> {

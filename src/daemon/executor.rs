@@ -9,23 +9,33 @@ use crate::model::{Cause, Command, EffectKey, Input, Outcome, RunNo, Settled};
 use crate::rules::Bundle;
 
 use super::handle::Handle;
+use super::links::Links;
 use super::mailbox::Message;
 
 /// Performs commands on a runtime.
 #[derive(Clone)]
 pub(super) struct Executor {
     performer: Arc<Performer>,
+    links: Option<Arc<Links>>,
     runtime: runtime::Handle,
     handle: Handle,
 }
 
 impl Executor {
-    pub(super) fn new(performer: Performer, runtime: runtime::Handle, handle: Handle) -> Self {
-        Self { performer: Arc::new(performer), runtime, handle }
+    pub(super) fn new(
+        performer: Performer,
+        links: Option<Arc<Links>>,
+        runtime: runtime::Handle,
+        handle: Handle,
+    ) -> Self {
+        Self { performer: Arc::new(performer), links, runtime, handle }
     }
 
     /// Begins an attempt.
-    pub(super) fn perform(&self, command: Command, bundle: Option<Arc<Bundle>>) {
+    pub(super) fn perform(&self, mut command: Command, bundle: Option<Arc<Bundle>>) {
+        if let Some(links) = &self.links {
+            links.add(&mut command);
+        }
         let performer = self.performer.clone();
         let report = Report {
             handle: self.handle.clone(),

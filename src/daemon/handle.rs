@@ -79,6 +79,9 @@ impl Handle {
             return Err(Unavailable::Stopping);
         }
         let bytes = match &input {
+            Input::Event(_) if self.health() == Health::Starting => {
+                return Err(Unavailable::Busy(1));
+            }
             Input::Event(draft) => {
                 if self.0.disk_full.load(Ordering::Relaxed) {
                     return Err(Unavailable::DiskFull);

@@ -16,6 +16,9 @@ use super::writer::Writer;
 
 /// The longest the engine sleeps: keeps the watchdog fed and the wall clock watched.
 const NAP: Duration = Duration::from_millis(500);
+/// Messages taken in one turn: half a batch, so that timers, the inbox and pending effects have the
+/// other half however much comes in.
+const MESSAGES_PER_TURN: usize = limits::BATCH_INPUTS / 2;
 /// How long effects under way may take to end when the daemon stops; after that they are repeated
 /// at the next start.
 const DRAIN_TIME: Duration = Duration::from_secs(20);
@@ -58,8 +61,13 @@ impl Loop {
         let mut more = true;
         loop {
             self.watchdog.feed(self.clock.mono());
-            let patience = if more { Duration::ZERO } else { self.patience() };
-            let room = if self.pump.is_full() { 0 } else { limits::BATCH_INPUTS };
+            let patience = match (more, drain_until) {
+                (true, _) => Duration::ZERO,
+                // What is due is left for the next start; outcomes and the writer ring the bell.
+                (false, Some(_)) => NAP,
+                (false, None) => self.patience(),
+            };
+            let room = if self.pump.is_full() { 0 } else { MESSAGES_PER_TURN };
             let Delivery { messages, committed } =
                 self.handle.shared().mailbox.take(room, patience);
             if let Some(result) = committed {
@@ -105,6 +113,9 @@ impl Loop {
         let begun = self.clock.mono();
         while !self.pump.is_full() {
             if !self.pump.work(self.clock.wall())? {
+                if self.handle.health() == Health::Starting {
+                    self.handle.set_health(Health::Ready);
+                }
                 return Ok(false);
             }
             if self.clock.mono() - begun > limits::BATCH_TIME {
@@ -145,6 +156,10 @@ impl Loop {
 
     /// How long nothing needs to be done.
     fn patience(&self) -> Duration {
+        if self.pump.is_full() {
+            // Only the writer can help, and it rings the bell.
+            return NAP;
+        }
         let wall = self.clock.wall();
         match self.pump.next_due() {
             Some(due) => until(wall, due).min(NAP),

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod executor;
 mod handle;
+mod links;
 mod looping;
 mod mailbox;
 pub mod notify;
@@ -19,5 +20,6 @@ pub use config::{
     LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
 };
 pub use handle::{Handle, Health, Unavailable};
+pub use links::Links;
 pub use looping::Fatal;
 pub use start::{Daemon, Settings, StartError};

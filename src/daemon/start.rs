@@ -14,7 +14,8 @@ use crate::store::{Store, StoreError};
 
 use super::clock::Clock;
 use super::executor::Executor;
-use super::handle::{Handle, Health};
+use super::handle::Handle;
+use super::links::Links;
 use super::looping::{Fatal, Loop};
 use super::mailbox::Message;
 use super::notify::Watchdog;
@@ -27,13 +28,15 @@ const SPACE_EVERY: Duration = Duration::from_secs(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// What a daemon is told besides its rules and its actions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long what is over is kept: `retention`.
     pub retention: Retention,
     /// Bytes of inputs from outside that may wait for the engine: `limits.queue`. Whoever comes
     /// when they are used up gets [`super::Unavailable::Busy`].
     pub queue_bytes: usize,
+    /// What signs the links in the mails of escalations; `None` while people cannot reach the daemon.
+    pub links: Option<Arc<Links>>,
 }
 
 /// A running engine.
@@ -73,7 +76,7 @@ impl Daemon {
             pump,
             handle: handle.clone(),
             writer: Writer::start(store.clone(), handle.clone())?,
-            executor: Executor::new(performer, runtime, handle.clone()),
+            executor: Executor::new(performer, settings.links, runtime, handle.clone()),
             clock,
             watchdog: Watchdog::from_environment(),
         };
@@ -84,7 +87,6 @@ impl Daemon {
         })?;
         tokio::spawn(watch_space(Arc::downgrade(&store), handle.clone()));
         tokio::spawn(sweep(handle.clone()));
-        handle.set_health(Health::Ready);
         Ok(Self { handle, over })
     }
 

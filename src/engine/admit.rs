@@ -1,5 +1,7 @@
 //! An event comes in: known, in conflict, or accepted; then it wakes and starts runs.
 
+use std::sync::Arc;
+
 use crate::model::{
     Draft, Event, EventNo, Lineage, ReadError, Refusal, Reply, RunNo, StoredEvent, Task, Write,
 };
@@ -37,6 +39,7 @@ pub(super) fn accept(stage: &mut Stage<'_>, draft: Draft, lineage: Lineage) -> E
         extensions: draft.extensions,
         lineage,
     };
+    let event = Arc::new(event);
     stage.put_event(StoredEvent { event, runs: Vec::new(), verdicts: Vec::new() });
     stage.push(Task::Wake { event: no, after: RunNo(0) });
     stage.push(Task::Start { event: no, after: None });

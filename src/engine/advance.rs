@@ -50,7 +50,7 @@ impl Cursor {
             return Ok(None);
         };
         let event = stage.event(run.event)?;
-        let scope = scope::of_run(&run, &event.event, stage.now);
+        let scope = scope::of_run(&run, &stage.event_value(&event.event), stage.now);
         Ok(Some(Self { run, bundle, workflow, event, scope }))
     }
 
@@ -175,16 +175,14 @@ pub(super) fn keep(run: &mut Run, step: &Step, value: Value) -> Result<(), Cause
 
 /// What a run remembers has a bound.
 pub(super) fn check_size(run: &Run) -> Result<(), Cause> {
-    let weight: usize = [&run.vars, &run.steps]
-        .iter()
-        .flat_map(|map| map.iter())
-        .map(|(key, value)| key.len() + value.weight())
-        .sum();
+    let kept = [&run.vars, &run.steps].into_iter().flatten();
+    let weight: usize =
+        kept.map(|(key, value)| key.len() + value.weight()).sum::<usize>() + run.args.weight();
     if weight > limits::RUN_BYTES {
         return Err(Cause::new(
             "too_large",
             format!(
-                "the run remembers {weight} bytes in vars and results; at most {}",
+                "the run remembers {weight} bytes in vars, args and results; at most {}",
                 limits::RUN_BYTES
             ),
         ));

@@ -26,6 +26,15 @@ pub(super) struct Order {
     pub(super) params: Value,
 }
 
+/// Why an attempt is to be started.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Its run came to it: it goes first only where nobody waits.
+    Own,
+    /// Its lane has room and it is the next one.
+    Given,
+}
+
 /// Announces an effect and starts it at once if there is credit.
 pub(super) fn arm(
     stage: &mut Stage<'_>,
@@ -49,9 +58,10 @@ pub(super) fn arm(
         armed: stage.now,
         attempts: 0,
         generation: run.generation,
+        uncertain: false,
         state: EffectState::Pending,
     }));
-    match attempt(stage, cursor, step)? {
+    match attempt(stage, cursor, step, Turn::Own)? {
         None => Ok(Flow::Wait),
         Some(reason) => {
             let value = gate::suppressed(stage, &cursor.run, &reason);
@@ -63,13 +73,14 @@ pub(super) fn arm(
 
 /// Starts the next attempt of a run's effect, if its gate lets it and its lane has room; else it
 /// stays pending. The reason, if the gate suppressed it.
-pub(super) fn attempt(
+fn attempt(
     stage: &mut Stage<'_>,
     cursor: &mut Cursor,
     step: &Step,
+    turn: Turn,
 ) -> Result<Option<Text>, Fault> {
     let Wait::Effect(effect) = &cursor.run.wait else { return Ok(None) };
-    if !stage.has_credit(&effect.lane) {
+    if turn == Turn::Own && !stage.has_credit(&effect.lane) {
         set_state(&mut cursor.run, EffectState::Pending);
         return Ok(None);
     }
@@ -103,7 +114,7 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
         lane: effect.lane.clone(),
         params,
         bundle: cursor.run.bundle,
-        event: Arc::new(cursor.event.event.clone()),
+        event: cursor.event.event.clone(),
         scope,
         armed: effect.armed,
         timeout: step.timeout.and_then(crate::model::Duration::elapsed),
@@ -116,6 +127,13 @@ pub(super) fn set_state(run: &mut Run, state: EffectState) {
     }
 }
 
+/// An attempt may have been performed without our knowing.
+pub(super) fn mark_uncertain(run: &mut Run) {
+    if let Wait::Effect(effect) = &mut run.wait {
+        effect.uncertain = true;
+    }
+}
+
 /// There is credit for this run's pending effect.
 pub(super) fn start_pending(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
     let Some(run) = stage.take(no)? else { return Ok(()) };
@@ -125,17 +143,21 @@ pub(super) fn start_pending(stage: &mut Stage<'_>, no: RunNo) -> Result<(), Read
         return Ok(());
     }
     let Some(cursor) = Cursor::new(stage, run)? else { return Ok(()) };
-    start(stage, cursor)
+    start(stage, cursor, Turn::Given)
 }
 
 /// Starts the effect of a run taken from the stage, and gives the run back.
-pub(super) fn start(stage: &mut Stage<'_>, mut cursor: Cursor) -> Result<(), ReadError> {
+pub(super) fn start(
+    stage: &mut Stage<'_>,
+    mut cursor: Cursor,
+    turn: Turn,
+) -> Result<(), ReadError> {
     let workflow = cursor.workflow.clone();
     let Some(step) = workflow.steps.get(cursor.run.pc as usize) else {
         stage.put(cursor.run);
         return Ok(());
     };
-    match attempt(stage, &mut cursor, step) {
+    match attempt(stage, &mut cursor, step, turn) {
         Ok(None) => stage.put(cursor.run),
         Ok(Some(reason)) => {
             let value = gate::suppressed(stage, &cursor.run, &reason);

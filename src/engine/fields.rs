@@ -72,7 +72,18 @@ pub(super) fn email(stage: &Stage<'_>, cursor: &Cursor, email: &EmailStep) -> Re
         map.insert("headers".into(), texts(stage, cursor, &email.headers)?);
     }
     map.insert("purpose".into(), Value::Text(email.purpose.clone()));
-    Ok(Value::Map(map))
+    weighed(map, "mail")
+}
+
+/// What is frozen in a run has a bound.
+fn weighed(map: Map, what: &str) -> Result<Value, Fault> {
+    let fields = Value::Map(map);
+    let weight = fields.weight();
+    if weight > limits::RUN_BYTES {
+        let message = format!("the {what} has {weight} bytes; at most {}", limits::RUN_BYTES);
+        return Err(Cause::new("too_large", message).into());
+    }
+    Ok(fields)
 }
 
 /// The class of a mail: a ladder's own, or its purpose's.
@@ -181,12 +192,19 @@ pub(super) fn webhook(
         map.insert("expect".into(), Value::List(statuses.collect()));
     }
     map.insert("sign".into(), Value::Bool(webhook.sign));
-    let weight = map.values().map(Value::weight).sum::<usize>();
-    if weight > limits::RUN_BYTES {
-        let message = format!("the request has {weight} bytes; at most {}", limits::RUN_BYTES);
-        return Err(Cause::new("too_large", message).into());
-    }
-    Ok((lane, Value::Map(map)))
+    map.insert("secrets".into(), secrets(webhook));
+    Ok((lane, weighed(map, "request")?))
+}
+
+/// The secrets that the rule itself names: no other is revealed in the request, whatever its data
+/// may hold.
+fn secrets(webhook: &WebhookStep) -> Value {
+    let fields = webhook.headers.iter().chain(&webhook.query);
+    let exprs = fields.flat_map(|(_, shape)| shape.exprs());
+    let names = exprs.flat_map(|expr| {
+        expr.literal_calls("secret").filter_map(|args| args.first().cloned().flatten())
+    });
+    Value::List(names.collect())
 }
 
 fn texts(stage: &Stage<'_>, cursor: &Cursor, fields: &[(Text, Shape)]) -> Result<Value, Fault> {

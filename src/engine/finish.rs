@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Cause, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, Value, Wait, limits,
+    Cause, Effect, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, Value, Wait, limits,
 };
 use crate::rules::{Mode, Step};
 
@@ -55,16 +55,11 @@ pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Resu
     };
     run.status = status;
     run.ended = Some(stage.now);
+    run.uncertain = run.effect().is_some_and(Effect::may_have_happened);
     run.wait = Wait::Over;
     run.arms.clear();
     run.reason = Some(cause.clone());
-    if status == Status::Failed {
-        let data = Value::from([("error", cause.to_value())]);
-        alert::raise(stage, &run, "run.failed", data);
-    }
-    if run.slot {
-        stage.push(Task::Promote { workflow: run.workflow.clone(), key: run.key.clone() });
-    }
+    announce(stage, &run);
     let (no, parent) = (run.no, run.parent.clone());
     let result = result.unwrap_or_else(|| {
         Value::from([
@@ -83,6 +78,40 @@ pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Resu
     }
 }
 
+/// A failure is an event, and a free place is given away.
+fn announce(stage: &mut Stage<'_>, run: &Run) {
+    if let (Status::Failed, Some(cause)) = (run.status, &run.reason) {
+        let data = Value::from([("error", cause.to_value())]);
+        alert::raise(stage, run, "run.failed", data);
+    }
+    if run.slot {
+        stage.push(Task::Promote { workflow: run.workflow.clone(), key: run.key.clone() });
+    }
+}
+
+/// A run was put aside as broken: what follows from its end is done now.
+pub(super) fn closed(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
+    let Some(run) = stage.run(no)?.filter(|run| !run.status.is_alive()) else { return Ok(()) };
+    announce(stage, &run);
+    for child in stage.view().children(no) {
+        let awaited = stage.run(child)?.is_some_and(|child| {
+            run.trace.iter().rev().find_map(|entry| match entry.what {
+                Trace::Called(called) => Some(called),
+                _ => None,
+            }) == Some(child.no)
+        });
+        if awaited {
+            end(stage, child, Status::Cancelled, Cause::new("caller", "its caller ended"))?;
+        }
+    }
+    match (&run.parent, &run.reason) {
+        (Some(parent), Some(cause)) => {
+            returned(stage, no, parent, (run.status, cause.clone(), Value::Null))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A child run ended: its caller goes on.
 fn returned(
     stage: &mut Stage<'_>,
@@ -97,11 +126,12 @@ fn returned(
         return Ok(());
     }
     trace(stage, &mut run, Trace::Returned(child, status));
-    let Some((_, workflow)) = locate(stage, &run) else {
-        stage.put(run);
-        return Ok(());
-    };
-    let Some(step) = workflow.steps.get(run.pc as usize) else {
+    let located = locate(stage, &run);
+    let step = located.as_ref().and_then(|(_, workflow)| workflow.steps.get(run.pc as usize));
+    let Some(step) = step else {
+        // Advancing says what is wrong with its version.
+        run.wait = Wait::Ready;
+        stage.push(Task::Advance { run: run.no });
         stage.put(run);
         return Ok(());
     };
@@ -167,9 +197,8 @@ pub(super) fn promote(
     // The version in force decides; what it no longer knows just drains.
     let live = stage.rules.workflows.get(workflow).map(|bundle| bundle.main.clone());
     let (mode, max) = live.map_or((Mode::Queued, None), |live| (live.mode, live.max));
-    if mode != Mode::Queued && max.is_none() {
-        return Ok(());
-    }
+    // Without `max` only the runs of the key matter. There may be some in the queue even where
+    // the mode in force has none: they were queued before the rules changed.
     let key = if max.is_some() { None } else { key };
     let alive = stage.holders(workflow, key, usize::MAX)?;
     let mut active = alive.iter().filter(|run| run.status == Status::Active).count();

@@ -8,7 +8,7 @@ use crate::model::{
     Arm, ArmRole, Cause, Duration, Event, Instant, Ladder, Map, ReadError, Run, Status, Task, Text,
     Trace, Value, Wait,
 };
-use crate::rules::{EscalateStep, LadderPolicy, Step};
+use crate::rules::{Action, EscalateStep, LadderPolicy, Step};
 
 use super::advance::{Cursor, Flow, locate, trace};
 use super::alert;
@@ -16,7 +16,7 @@ use super::finish::{self, Ending};
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, Seed, arm_subject, begin};
-use super::steps::{called, child_hash, eval, parent_of};
+use super::steps::{called, child_hash, deadline, eval, parent_of};
 use super::time;
 use super::waits;
 
@@ -63,14 +63,17 @@ pub(super) fn raise(
         depth: cursor.run.depth,
         lineage: cursor.run.lineage.clone(),
         look_back: cursor.run.look_back,
+        taken: cursor.run.taken.clone(),
     };
+    let until = deadline(stage, step)?;
     let child = begin(stage, seed, false)?;
     if let Some(mut run) = stage.take(child)? {
-        run.ladder = Some(Ladder { summary, severity, level: 0, acknowledged: None });
+        run.ladder =
+            Some(Ladder { summary, severity, level: 0, reached: stage.now, acknowledged: None });
         run.arms.extend(arm);
         stage.put(run);
     }
-    called(stage, cursor, step, (child, escalate.wait))
+    Ok(called(stage, cursor, child, escalate.wait.then_some(until)))
 }
 
 fn text(value: &Value) -> Text {
@@ -97,7 +100,12 @@ pub(super) fn level(
     let policy = cursor.workflow.ladder.clone();
     let at = match acknowledged_until(stage, &cursor.run, policy.as_ref())? {
         Some(at) => at,
-        None => time::end(stage, after, step.hours.as_deref())?,
+        None => {
+            // From the level before, not from when its mails were through: a relay that is down
+            // must not hold the ladder up.
+            let reached = cursor.run.ladder.as_ref().map_or(stage.now, |ladder| ladder.reached);
+            time::end_from(stage, reached, after, step.hours.as_deref())?
+        }
     };
     trace(stage, &mut cursor.run, Trace::Waiting("the next level".into(), Some(at)));
     cursor.run.wait = Wait::Until(at);
@@ -122,6 +130,7 @@ fn acknowledged_until(
 pub(super) fn level_due(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Result<(), ReadError> {
     if let Some(ladder) = &mut run.ladder {
         ladder.level += 1;
+        ladder.reached = stage.now;
         ladder.acknowledged = None;
         let level = ladder.level;
         trace(stage, &mut run, Trace::Level(level));
@@ -149,17 +158,17 @@ pub(super) fn acknowledge(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> Res
     ladder.acknowledged = Some((by.clone(), stage.now));
     let level = ladder.level;
     trace(stage, &mut run, Trace::Acknowledged(by.clone()));
-    if let Wait::Until(_) = run.wait {
-        let policy = locate(stage, &run).and_then(|(_, workflow)| {
-            let levels_left = workflow
-                .steps
-                .get(run.pc as usize)
-                .is_some_and(|step| matches!(step.action, crate::rules::Action::Level { .. }));
-            levels_left.then(|| workflow.ladder.clone()).flatten()
-        });
-        // A calendar that is gone holds the ladder: somebody is on it.
-        let until = acknowledged_until(stage, &run, policy.as_ref()).ok().flatten();
-        run.wait = Wait::Until(until.unwrap_or(Instant::MAX));
+    // Only a ladder that waits for its next level is stopped; a level's own steps go on.
+    if let (Wait::Until(_), Some((_, workflow))) = (&run.wait, locate(stage, &run)) {
+        match workflow.steps.get(run.pc as usize).map(|step| &step.action) {
+            Some(Action::Level { .. }) => {
+                // A calendar that is gone holds the ladder: somebody is on it.
+                let until = acknowledged_until(stage, &run, workflow.ladder.as_ref());
+                run.wait = Wait::Until(until.ok().flatten().unwrap_or(Instant::MAX));
+            }
+            Some(Action::Summit) => run.wait = Wait::Until(Instant::MAX),
+            _ => {}
+        }
     }
     let data =
         Value::from([("by", Value::Text(by.clone())), ("level", Value::Int(i64::from(level)))]);
@@ -182,6 +191,9 @@ pub(super) fn resolved(
     };
     trace(stage, &mut run, Trace::Resolved(why.clone()));
     let result = result(event, run.ladder.as_ref());
+    if let Some(event) = event {
+        used_up(stage, &run, event)?;
+    }
     let level = run.ladder.as_ref().map_or(0, |ladder| i64::from(ladder.level));
     let data = Value::from([
         ("level", Value::Int(level)),
@@ -190,4 +202,18 @@ pub(super) fn resolved(
     alert::raise(stage, &run, "escalation.resolved", data);
     let cause = Cause::new("resolved", why);
     finish::close(stage, run, Ending { status: Status::Done, cause, result: Some(result) })
+}
+
+/// The event that resolved an escalation is taken by the run that raised it: a later wait, or
+/// another escalation, does not look back at it.
+fn used_up(stage: &mut Stage<'_>, run: &Run, event: &Event) -> Result<(), ReadError> {
+    let Some(parent) = &run.parent else { return Ok(()) };
+    let Some(mut caller) = stage.take(parent.run)? else { return Ok(()) };
+    if caller.status.is_alive() {
+        for arm in run.arms.iter().filter(|arm| arm.role == ArmRole::Resolve) {
+            waits::note_taken(&mut caller, waits::arm_key(&arm.patterns, &arm.subject), event.no);
+        }
+    }
+    stage.put_unchanged(caller);
+    Ok(())
 }

@@ -120,7 +120,7 @@ fn retry(
     let step = workflow.steps.get(cursor.run.pc as usize);
     if held && !assume_done {
         effects::set_state(&mut cursor.run, EffectState::Pending);
-        effects::start(stage, cursor)?;
+        effects::start(stage, cursor, effects::Turn::Own)?;
         return Ok(done(no, "retried"));
     }
     if !held {
@@ -152,7 +152,7 @@ fn retry(
 }
 
 /// A failed run lives again: it listens for its exits and has a new lifetime; what it performs from
-/// here has new keys, since the old ones failed for certain.
+/// here has new keys if the old ones failed for certain.
 fn revive(stage: &mut Stage<'_>, cursor: &mut Cursor) -> Result<(), Fault> {
     let workflow = cursor.workflow.clone();
     let expires = time::end(stage, workflow.lifetime, workflow.hours.as_deref())?;
@@ -163,6 +163,9 @@ fn revive(stage: &mut Stage<'_>, cursor: &mut Cursor) -> Result<(), Fault> {
     run.reason = None;
     run.ended = None;
     run.expires = expires;
-    run.generation = run.generation.saturating_add(1);
+    // What may have been performed is repeated under its key, so that the receiver can tell.
+    if !std::mem::take(&mut run.uncertain) {
+        run.generation = run.generation.saturating_add(1);
+    }
     Ok(())
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Cause, Decision, Input, Operator, ReadError, Refusal, Reply, RunNo, Status, Trace, TraceEntry,
-    Wait, Write,
+    Cause, Decision, Effect, Input, Operator, ReadError, Refusal, Reply, RunNo, Status, Task,
+    Trace, TraceEntry, Wait, Write,
 };
 
 use super::World;
@@ -15,7 +15,7 @@ use super::World;
 /// The decision that puts `input` aside. `why` is what went wrong.
 ///
 /// # Errors
-/// [`ReadError`] when the store fails; a damaged row only leaves its run as it is.
+/// [`ReadError`] when the store fails; a run whose row is damaged is left as it is.
 pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decision, ReadError> {
     let mut decision = Decision::default();
     let run = match input {
@@ -36,13 +36,18 @@ pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decisio
         Input::Inbox(no, task) => {
             decision.writes.push(Write::InboxDone(*no));
             match task {
-                crate::model::Task::Advance { run } => Some(*run),
+                Task::Advance { run } => Some(*run),
                 _ => None,
             }
         }
     };
-    if let Some(no) = run {
-        decision.writes.extend(fail(world, no, why)?);
+    if let Some(failed) = run.map(|no| fail(world, no, why)).transpose()?.flatten() {
+        // Its caller and the next in its queue go on; that is decided by itself, so that it can
+        // be put aside as well if it is what went wrong.
+        let Write::Run(_, run) = &failed else { return Ok(decision) };
+        let task = Task::Closed { run: run.no };
+        decision.writes.push(failed);
+        decision.writes.push(Write::Inbox(world.view.next_inbox(), task));
     }
     Ok(decision)
 }
@@ -57,6 +62,7 @@ fn fail(world: &World<'_>, no: RunNo, why: &str) -> Result<Option<Write>, ReadEr
     run.status = Status::Failed;
     run.reason = Some(Cause::new("broken", why));
     run.ended = Some(world.now);
+    run.uncertain = run.effect().is_some_and(Effect::may_have_happened);
     run.wait = Wait::Over;
     run.arms.clear();
     let what = Trace::Ended(Status::Failed, why.into());

@@ -37,7 +37,7 @@ pub(super) fn step(
             }
             return Ok(Flow::Done(seen, format!("{address} deleted").into()));
         }
-        RecordChange::Keep if step.unset.is_empty() => {
+        RecordChange::Keep if step.unset.is_empty() || old.is_none() => {
             return Ok(Flow::Done(seen, format!("{address} read").into()));
         }
         RecordChange::Keep => "changed",

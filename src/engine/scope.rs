@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::model::{Cause, Event, Map, Run, Value};
-use crate::script::Scope;
+use crate::script::{Scope, Shared};
 
 /// An event as expressions see it: its attributes, extensions beside them, and `data`.
 #[must_use]
@@ -19,11 +19,10 @@ pub fn event_value(event: &Event) -> Value {
 }
 
 /// The scope of a run's steps. `event` is what began the run, and so is `trigger`.
-pub(super) fn of_run(run: &Run, event: &Event, now: crate::model::Instant) -> Scope {
+pub(super) fn of_run(run: &Run, event: &Shared, now: crate::model::Instant) -> Scope {
     let mut scope = Scope::new(now);
-    let event = event_value(event);
-    scope.set("event", &event);
-    scope.set("trigger", &event);
+    scope.share("event", event);
+    scope.share("trigger", event);
     scope.set("args", &run.args);
     set_vars(&mut scope, run);
     set_steps(&mut scope, run);
@@ -38,7 +37,7 @@ pub(super) fn of_filter(
     candidate: &Event,
     now: crate::model::Instant,
 ) -> Scope {
-    let mut scope = of_run(run, trigger, now);
+    let mut scope = of_run(run, &Shared::new(event_value(trigger)), now);
     scope.set("event", &event_value(candidate));
     scope
 }

@@ -4,7 +4,8 @@
 //! under the same key, or held for a person.
 
 use crate::model::{
-    Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace, Wait,
+    Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace, Value, Wait,
+    limits,
 };
 use crate::rules::{Retry, Step};
 
@@ -53,21 +54,38 @@ fn decide(
         return Ok(());
     };
     let (attempt, key) = (effect.attempts, effect.key);
+    let uncertain = matches!(outcome, Outcome::Uncertain(_));
+    // It is under way no more, whatever came of it.
+    effects::set_state(&mut run, EffectState::Pending);
     match outcome {
         Outcome::Done(value) => {
             trace(stage, &mut run, Trace::Done(format!("attempt {attempt} succeeded").into()));
+            // It was performed: an answer that is too large to keep does not make it a failure.
+            let fits = value.weight() <= limits::RESULT_BYTES;
+            let value = if fits { value } else { Value::from([("too_large", true.into())]) };
             effects::settle(stage, run, step, value)
         }
         Outcome::Failed(cause) => finish::fail_step_and_go_on(stage, run, step, cause),
+        // However many attempts it had: what may have happened is not called a failure.
+        Outcome::Uncertain(why) if holds_uncertain(stage, &run, step) => {
+            trace(stage, &mut run, Trace::Held(attempt, why));
+            effects::set_state(&mut run, EffectState::Held);
+            effects::mark_uncertain(&mut run);
+            stage.put(run);
+            Ok(())
+        }
         Outcome::Retry { why, .. } | Outcome::Uncertain(why) if attempt >= step.retry.attempts => {
             let message = format!("attempt {attempt} of {} failed: {why}", step.retry.attempts);
+            if uncertain {
+                effects::mark_uncertain(&mut run);
+            }
             finish::fail_step_and_go_on(stage, run, step, Cause::new(why.code, message))
         }
         Outcome::Retry { after, why } => {
-            let wait = after.map_or_else(
-                || backoff(step.retry, attempt, key.0.short()),
-                |after| after.min(RETRY_AFTER_MAX),
-            );
+            // What the receiver asks for is the least: `Retry-After: 0` must not burn all attempts
+            // at once.
+            let wait = backoff(step.retry, attempt, key.0.short())
+                .max(after.unwrap_or(Span::ZERO).min(RETRY_AFTER_MAX));
             let until = stage.now + wait;
             trace(stage, &mut run, Trace::Retrying(attempt, why, until));
             effects::set_state(&mut run, EffectState::Backoff { until });
@@ -75,14 +93,10 @@ fn decide(
             Ok(())
         }
         Outcome::Uncertain(why) => {
-            if holds_uncertain(stage, &run, step) {
-                trace(stage, &mut run, Trace::Held(attempt, why));
-                effects::set_state(&mut run, EffectState::Held);
-            } else {
-                let until = stage.now + backoff(step.retry, attempt, key.0.short());
-                trace(stage, &mut run, Trace::Repeated(attempt, why));
-                effects::set_state(&mut run, EffectState::Backoff { until });
-            }
+            let until = stage.now + backoff(step.retry, attempt, key.0.short());
+            trace(stage, &mut run, Trace::Repeated(attempt, why));
+            effects::set_state(&mut run, EffectState::Backoff { until });
+            effects::mark_uncertain(&mut run);
             stage.put(run);
             Ok(())
         }
@@ -130,6 +144,7 @@ pub(super) fn recover(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError>
     };
     let attempt = effect.attempts;
     let why = Cause::new("restart", "the daemon stopped while it was being performed");
+    effects::mark_uncertain(&mut cursor.run);
     if holds_uncertain(stage, &cursor.run, step) {
         trace(stage, &mut cursor.run, Trace::Held(attempt, why));
         effects::set_state(&mut cursor.run, EffectState::Held);

@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    Address, BundleId, Command, Decision, EventNo, InboxNo, Instant, Name, ReadError, Record,
-    Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
+    Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError,
+    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
+use crate::script::Shared;
 
-use super::{World, advance, finish, records, start, sweep, wake};
+use super::{World, advance, finish, records, scope, start, sweep, wake};
 
 pub(super) struct Stage<'a> {
     pub(super) world: &'a World<'a>,
@@ -33,6 +34,8 @@ pub(super) struct Stage<'a> {
     next_run: RunNo,
     next_inbox: InboxNo,
     started: HashMap<Text, usize>,
+    /// The event that expressions saw last, as they see it.
+    seen: Option<(EventNo, Shared)>,
 }
 
 struct Staged {
@@ -60,6 +63,7 @@ impl<'a> Stage<'a> {
             next_run: world.view.next_run(),
             next_inbox: world.view.next_inbox(),
             started: HashMap::new(),
+            seen: None,
             world,
         }
     }
@@ -94,6 +98,7 @@ impl<'a> Stage<'a> {
                 Task::SweepEvents { after } => sweep::events(self, after)?,
                 Task::SweepRuns { after } => sweep::runs(self, after)?,
                 Task::Reindex { kind, after } => records::reindex(self, &kind, after.as_deref())?,
+                Task::Closed { run } => finish::closed(self, run)?,
             }
         }
         Ok(())
@@ -198,6 +203,30 @@ impl<'a> Stage<'a> {
         self.runs.values().filter_map(|staged| staged.new.as_ref())
     }
 
+    /// Runs after `after`, written in this decision, that listen for an event's type and subject.
+    pub(super) fn staged_listeners(&self, event: &Event, after: RunNo) -> Vec<RunNo> {
+        let listens = |arm: &Arm| {
+            arm.subject.takes(event) && arm.patterns.iter().any(|p| p.matches(&event.kind))
+        };
+        self.staged_runs()
+            .filter(|run| run.no > after && run.status.is_alive() && run.arms.iter().any(listens))
+            .map(|run| run.no)
+            .collect()
+    }
+
+    /// Events about `subject` after `after`, this decision's among them, oldest first: the newest
+    /// `limit` of the view's, and the same of its own.
+    pub(super) fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
+        let mut found = self.view().events_about(subject, after, limit);
+        let staged = self.events.values().map(|stored| &stored.event).filter(|event| {
+            event.no > after
+                && event.no >= self.view().next_event()
+                && event.subject.as_deref() == Some(subject)
+        });
+        found.extend(staged.map(|event| event.no));
+        found
+    }
+
     /// Whether a run was touched in this decision: the indexes of the view may be wrong about it.
     pub(super) fn is_staged(&self, no: RunNo) -> bool {
         self.runs.contains_key(&no)
@@ -228,6 +257,19 @@ impl<'a> Stage<'a> {
             .ok_or_else(|| ReadError::Corrupt(format!("event {no} is missing").into()))
     }
 
+    /// An event as expressions see it: the workflows it starts and the first steps of their runs
+    /// share one.
+    pub(super) fn event_value(&mut self, event: &Event) -> Shared {
+        match &self.seen {
+            Some((no, value)) if *no == event.no => value.clone(),
+            _ => {
+                let value = Shared::new(scope::event_value(event));
+                self.seen = Some((event.no, value.clone()));
+                value
+            }
+        }
+    }
+
     pub(super) fn put_event(&mut self, stored: StoredEvent) {
         self.events.insert(stored.event.no, Arc::new(stored));
     }
@@ -239,7 +281,11 @@ impl<'a> Stage<'a> {
         verdict: Verdict,
         run: Option<RunNo>,
     ) -> Result<(), ReadError> {
-        let mut stored = self.event(event)?;
+        // Taken out, so that nobody else holds it and nothing has to be copied.
+        let mut stored = match self.events.remove(&event) {
+            Some(stored) => stored,
+            None => self.event(event)?,
+        };
         let changed = Arc::make_mut(&mut stored);
         changed.runs.extend(run);
         // A workflow that fired is worth more than one that did not: it takes the last place.

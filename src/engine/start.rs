@@ -11,6 +11,7 @@ use crate::model::{
 use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, Workflow};
 use crate::script::{EvalError, Scope, Test};
 
+use super::advance::check_size;
 use super::reads::Reads;
 use super::scope;
 use super::stage::Stage;
@@ -37,7 +38,7 @@ pub(super) fn start(
         return Ok(());
     }
     let mut scope = Scope::new(stage.now);
-    scope.set("event", &scope::event_value(&event));
+    scope.share("event", &stage.event_value(&event));
     let mut asked = 0;
     for bundle in candidates {
         if asked == WORKFLOWS_PER_TASK {
@@ -125,8 +126,14 @@ fn consider(
         depth: event.lineage.depth,
         lineage: event.lineage.workflows.clone(),
         look_back: event.no,
+        taken: Vec::new(),
     };
-    let queued = matches!(turn, Turn::Wait);
+    let queued = match turn {
+        Turn::Wait => true,
+        // Those it replaces may have been in the queue themselves.
+        Turn::Replace(_) => is_full(stage, &workflow)?,
+        Turn::Now | Turn::Busy(_) => false,
+    };
     let no = begin(stage, seed, queued).map_err(|fault| match fault {
         Fault::Read(error) => EvalError::Read(error),
         Fault::Cause(cause) => EvalError::Failed(cause.message),
@@ -248,6 +255,7 @@ pub(super) struct Seed<'s> {
     pub(super) depth: u8,
     pub(super) lineage: Vec<Name>,
     pub(super) look_back: EventNo,
+    pub(super) taken: Vec<(u64, EventNo)>,
 }
 
 /// Why something could not be done: the state, or the rule.
@@ -305,7 +313,7 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Resu
         wait: if queued { Wait::Slot } else { Wait::Ready },
         arms: Vec::new(),
         look_back: seed.look_back,
-        taken: Vec::new(),
+        taken: seed.taken,
         began: stage.now,
         ended: None,
         expires: expiry(stage, workflow)?,
@@ -313,9 +321,11 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Resu
         lineage,
         ladder: None,
         generation: 0,
+        uncertain: false,
         trace: vec![TraceEntry { at: stage.now, pc: 0, what: Trace::Began(event.no) }],
         spilled: 0,
     };
+    check_size(&run)?;
     arm_exits(stage, workflow, &mut run, event)?;
     if !stage.view().has_bundle(bundle.id)? {
         stage.write(Write::Bundle(bundle.id, bundle.source.encode().into()));
@@ -335,7 +345,7 @@ fn expiry(stage: &Stage<'_>, workflow: &Workflow) -> Result<Instant, Cause> {
 
 /// Listens for a workflow's exits.
 pub(super) fn arm_exits(
-    stage: &Stage<'_>,
+    stage: &mut Stage<'_>,
     workflow: &Workflow,
     run: &mut Run,
     event: &Event,
@@ -344,7 +354,7 @@ pub(super) fn arm_exits(
     if workflow.exit.is_empty() {
         return Ok(());
     }
-    let scope = scope::of_run(run, event, stage.now);
+    let scope = scope::of_run(run, &stage.event_value(event), stage.now);
     for (index, filter) in workflow.exit.iter().enumerate() {
         let subject = arm_subject(stage, filter, run, &scope)?;
         run.arms.push(Arm {

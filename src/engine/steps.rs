@@ -1,8 +1,8 @@
 //! What each kind of step does when a run reaches it.
 
 use crate::model::{
-    ActionKind, Cause, Digest, Draft, Map, Origin, Parent, Pattern, RunNo, Status, Text, Trace,
-    Value, Wait, limits,
+    ActionKind, Cause, Digest, Draft, Instant, Map, Origin, Parent, Pattern, RunNo, Status, Text,
+    Trace, Value, Wait, limits,
 };
 use crate::rules::{Action, Step};
 use crate::script::Shape;
@@ -146,9 +146,16 @@ fn call(
         depth: cursor.run.depth,
         lineage: cursor.run.lineage.clone(),
         look_back: cursor.run.look_back,
+        taken: cursor.run.taken.clone(),
     };
+    let until = deadline(stage, step)?;
     let child = begin(stage, seed, false)?;
-    called(stage, cursor, step, (child, wait))
+    Ok(called(stage, cursor, child, wait.then_some(until)))
+}
+
+/// When the whole of a call or an escalation must be over, if its step says so.
+pub(super) fn deadline(stage: &Stage<'_>, step: &Step) -> Result<Option<Instant>, Cause> {
+    step.timeout.map(|timeout| time::end(stage, timeout, step.hours.as_deref())).transpose()
 }
 
 /// The hash of a child run of the present step.
@@ -169,24 +176,20 @@ pub(super) fn parent_of(cursor: &Cursor) -> Result<Parent, Cause> {
     Ok(Parent { run: cursor.run.no, pc: cursor.run.pc, depth })
 }
 
-/// The caller waits for its child, or goes on.
+/// The caller waits for its child, at most until its deadline, or goes on.
 pub(super) fn called(
     stage: &mut Stage<'_>,
     cursor: &mut Cursor,
-    step: &Step,
-    (child, wait): (RunNo, bool),
-) -> Result<Flow, Fault> {
+    child: RunNo,
+    wait: Option<Option<Instant>>,
+) -> Flow {
     trace(stage, &mut cursor.run, Trace::Called(child));
-    if !wait {
+    let Some(until) = wait else {
         let value = Value::from([("run", Value::Int(child.0 as i64))]);
-        return Ok(Flow::Done(value, "goes on without waiting".into()));
-    }
-    let until = match step.timeout {
-        Some(timeout) => Some(time::end(stage, timeout, step.hours.as_deref())?),
-        None => None,
+        return Flow::Done(value, "goes on without waiting".into());
     };
     cursor.run.wait = Wait::Child(child, until);
-    Ok(Flow::Wait)
+    Flow::Wait
 }
 
 /// Emits an event, which the engine then treats like any other.
@@ -224,6 +227,11 @@ fn emit(
         },
     };
     let data = eval(stage, cursor, data)?;
+    let weight = data.weight();
+    if weight > limits::EVENT_BYTES {
+        let message = format!("the data has {weight} bytes; at most {}", limits::EVENT_BYTES);
+        return Err(Cause::new("too_large", message).into());
+    }
     let id = child_hash(cursor, &kind).to_string();
     let draft = Draft {
         id: id.as_str().into(),

@@ -89,5 +89,5 @@ fn child_late(stage: &mut Stage<'_>, mut run: Run, child: RunNo) -> Result<(), R
 fn try_again(stage: &mut Stage<'_>, run: Run) -> Result<(), ReadError> {
     let Some(mut cursor) = Cursor::new(stage, run)? else { return Ok(()) };
     effects::set_state(&mut cursor.run, EffectState::Pending);
-    effects::start(stage, cursor)
+    effects::start(stage, cursor, effects::Turn::Own)
 }

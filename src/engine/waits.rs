@@ -1,7 +1,10 @@
 //! `wait_for`: a run listens for an event, looks back for one that came already, and takes it.
 
+use std::sync::Arc;
+
 use crate::model::{
-    Arm, ArmRole, ArmSubject, Digest, Event, EventNo, Map, Run, Text, Trace, Value, Wait, limits,
+    Arm, ArmRole, ArmSubject, Digest, Event, EventNo, Map, Pattern, Run, Text, Trace, Value, Wait,
+    limits,
 };
 use crate::rules::{Filter, Step};
 use crate::script::{Shape, Test};
@@ -33,7 +36,7 @@ pub(super) fn arm(
         trace(stage, &mut cursor.run, Trace::Woken(event.no));
         return Ok(Flow::Done(met(&event), "it had come already".into()));
     }
-    let what = description(filter, &subject);
+    let what = description(&filter.patterns, &subject);
     trace(stage, &mut cursor.run, Trace::Waiting(what, Some(until)));
     cursor.run.arms.push(Arm { role: ArmRole::Wait, patterns: filter.patterns.clone(), subject });
     cursor.run.wait = Wait::Event(until);
@@ -62,12 +65,17 @@ fn check_any(stage: &Stage<'_>, filter: &Filter) -> Result<(), Fault> {
 
 /// Tells equal waits: the same types, the same subject.
 pub(super) fn filter_key(filter: &Filter, subject: &ArmSubject) -> u64 {
-    Digest::of(&[description(filter, subject).as_bytes()]).short()
+    arm_key(&filter.patterns, subject)
+}
+
+/// [`filter_key`] of what is armed already.
+pub(super) fn arm_key(patterns: &[Pattern], subject: &ArmSubject) -> u64 {
+    Digest::of(&[description(patterns, subject).as_bytes()]).short()
 }
 
 /// `lead.accepted of lead/42`
-pub(super) fn description(filter: &Filter, subject: &ArmSubject) -> Text {
-    let types: Vec<String> = filter.patterns.iter().map(ToString::to_string).collect();
+fn description(patterns: &[Pattern], subject: &ArmSubject) -> Text {
+    let types: Vec<String> = patterns.iter().map(ToString::to_string).collect();
     let whose = match subject {
         ArmSubject::Is(subject) => format!(" of {subject}"),
         ArmSubject::None => " without a subject".to_owned(),
@@ -83,6 +91,11 @@ pub(super) fn note_taken(run: &mut Run, key: u64, event: EventNo) {
     }
 }
 
+/// Whether a wait of this run took the event.
+pub(super) fn is_taken(run: &Run, event: EventNo) -> bool {
+    run.taken.iter().any(|(_, taken)| *taken == event)
+}
+
 /// An event that came before the wait was armed: since the run's root trigger, or since the last
 /// one that this run took at an equal wait. Waits for anybody's events do not look back.
 pub(super) fn look_back(
@@ -91,12 +104,16 @@ pub(super) fn look_back(
     trigger: &Event,
     filter: &Filter,
     subject: &ArmSubject,
-) -> Result<Option<Event>, Fault> {
+) -> Result<Option<Arc<Event>>, Fault> {
     let ArmSubject::Is(about) = subject else { return Ok(None) };
     let key = filter_key(filter, subject);
     let taken = run.taken.iter().find(|(known, _)| *known == key).map(|(_, no)| *no);
     let after = taken.map_or(run.look_back, |no| no.max(run.look_back));
-    for no in stage.view().events_about(about, after, limits::LOOK_BACK) {
+    for no in stage.events_about(about, after, limits::LOOK_BACK) {
+        // An event that another wait of this run took is used up.
+        if is_taken(run, no) {
+            continue;
+        }
         let Some(stored) = stage.stored_event(no)? else { continue };
         let event = &stored.event;
         let wanted = event.subject.as_deref() == Some(&**about)

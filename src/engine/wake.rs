@@ -31,10 +31,13 @@ pub(super) fn wake(stage: &mut Stage<'_>, no: EventNo, after: RunNo) -> Result<(
             found.extend(stage.view().waiters(&pattern, subject, after, RUNS_PER_TASK + 1));
         }
     }
+    // Runs that began or moved on in this decision are not in the view's indexes yet.
+    found.extend(stage.staged_listeners(&stored.event, after));
     if found.is_empty() {
         return Ok(());
     }
     let event = stored.event.clone();
+    drop(stored);
     for (done, run) in found.into_iter().enumerate() {
         if done == RUNS_PER_TASK {
             // Numbers are in order, so everything below this one has been offered the event.
@@ -53,7 +56,8 @@ fn offer(stage: &mut Stage<'_>, no: RunNo, event: &Event) -> Result<(), ReadErro
         timer::due(stage, no)?;
     }
     let Some(run) = stage.take(no)? else { return Ok(()) };
-    if !run.status.is_alive() {
+    // What began a run, or came before that, is nothing it waits for.
+    if !run.status.is_alive() || event.no <= run.look_back {
         stage.put_unchanged(run);
         return Ok(());
     }
@@ -101,12 +105,12 @@ fn respond(stage: &mut Stage<'_>, run: Run, event: &Event) -> Result<Option<Code
 fn matching(stage: &Stage<'_>, run: &Run, event: &Event) -> Result<Option<ArmRole>, Fault> {
     let trigger = stage.event(run.event)?;
     for arm in &run.arms {
-        let subject = match &arm.subject {
-            ArmSubject::Any => true,
-            ArmSubject::Is(subject) => event.subject.as_deref() == Some(&**subject),
-            ArmSubject::None => event.subject.is_none(),
-        };
-        if !subject || !arm.patterns.iter().any(|pattern| pattern.matches(&event.kind)) {
+        // Taken already, by a wait before this one.
+        let used_up = !matches!(arm.role, ArmRole::Exit(_)) && waits::is_taken(run, event.no);
+        if used_up
+            || !arm.subject.takes(event)
+            || !arm.patterns.iter().any(|pattern| pattern.matches(&event.kind))
+        {
             continue;
         }
         let holds = with_filter(stage, run, arm.role, |owner, filter| {

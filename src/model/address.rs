@@ -25,7 +25,7 @@ pub enum AddressError {
     #[error("`{0}` is not a record address: write kind/id, such as `lead/42`")]
     Shape(String),
     /// The part before the slash is not a name.
-    #[error("`{0}` cannot be a record kind: lower-case letters, digits and `-`, a letter first")]
+    #[error("`{0}` cannot be a record kind: lower-case letters, digits and `-`, a letter first, at most {max} bytes", max = limits::NAME_BYTES)]
     Kind(String),
     /// The id is too long or has control characters.
     #[error("the id of a `{0}` record is longer than {max} bytes or has control characters", max = limits::SUBJECT_BYTES)]

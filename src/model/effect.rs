@@ -64,8 +64,18 @@ pub struct Effect {
     pub attempts: u16,
     /// 0, and one more each time an operator retries after a definite failure.
     pub generation: u16,
+    /// Whether an attempt may have been performed without our knowing.
+    pub uncertain: bool,
     /// Where it stands.
     pub state: EffectState,
+}
+
+impl Effect {
+    /// Whether an attempt was made whose outcome nobody knows.
+    #[must_use]
+    pub fn may_have_happened(&self) -> bool {
+        self.uncertain || matches!(self.state, EffectState::Started { .. } | EffectState::Held)
+    }
 }
 
 /// Where an effect stands.

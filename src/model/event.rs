@@ -3,6 +3,7 @@
 //! Source of the attributes: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md>.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,8 +129,8 @@ pub struct Lineage {
 /// What the store keeps about an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredEvent {
-    /// The event.
-    pub event: Event,
+    /// The event: shared, since the run it starts and the commands of that run hold it too.
+    pub event: Arc<Event>,
     /// The runs it started, in order.
     pub runs: Vec<RunNo>,
     /// What each workflow that looked at it decided: at most `limits::VERDICTS`.

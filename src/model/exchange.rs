@@ -9,7 +9,7 @@ use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunId, RunN
 use super::record::Record;
 use super::run::{Run, TraceEntry};
 use super::task::Task;
-use super::value::{Text, Value};
+use super::value::{Map, Text, Value};
 
 /// Every reason for the engine to wake. Closed.
 #[derive(Clone, Debug)]
@@ -32,6 +32,61 @@ pub enum Input {
     Rules,
     /// Time to remove what is past its retention.
     Sweep,
+}
+
+impl Input {
+    /// The run that it is for, if it is for one by the engine's own doing.
+    #[must_use]
+    pub const fn run(&self) -> Option<RunNo> {
+        match self {
+            Self::Timer(run) | Self::Start(run) | Self::Recover(run) => Some(*run),
+            Self::Outcome(settled) => Some(settled.run),
+            Self::Inbox(_, Task::Advance { run }) => Some(*run),
+            _ => None,
+        }
+    }
+
+    /// Which input it is, without what it holds: for logs.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Event(draft) => format!("event {} from {}", draft.id, draft.source),
+            Self::Timer(run) => format!("a timer of run {run}"),
+            Self::Outcome(settled) => format!("an outcome of run {}", settled.run),
+            Self::Start(run) => format!("the start of run {run}'s effect"),
+            Self::Recover(run) => format!("the recovery of run {run}"),
+            Self::Operator(_) => "what a person asked for".to_owned(),
+            Self::Inbox(no, _) => format!("item {no} of the inbox"),
+            Self::Rules => "the rules".to_owned(),
+            Self::Sweep => "the sweep".to_owned(),
+        }
+    }
+
+    /// Who and what, without what the event or the answer holds: for a log, and cheap to make.
+    #[must_use]
+    pub fn without_payload(&self) -> Self {
+        match self {
+            Self::Event(draft) => Self::Event(Box::new(Draft {
+                id: draft.id.clone(),
+                source: draft.source.clone(),
+                kind: draft.kind.clone(),
+                subject: draft.subject.clone(),
+                time: draft.time,
+                data: Value::Null,
+                extensions: Map::new(),
+            })),
+            Self::Outcome(settled) => Self::Outcome(Settled {
+                run: settled.run,
+                key: settled.key,
+                attempt: settled.attempt,
+                outcome: match &settled.outcome {
+                    Outcome::Done(_) => Outcome::Done(Value::Null),
+                    other => other.clone(),
+                },
+            }),
+            other => other.clone(),
+        }
+    }
 }
 
 /// The end of an attempt, addressed.

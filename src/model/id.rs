@@ -14,10 +14,11 @@ use super::value::Text;
 /// The name of a workflow, a policy, a calendar, a purpose or a record kind.
 pub type Name = Text;
 
-/// Whether `text` may name a document: `[a-z][a-z0-9-]*`.
+/// Whether `text` may name a document: `[a-z][a-z0-9-]*`, at most `limits::NAME_BYTES` long.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_lowercase())
+    text.len() <= super::limits::NAME_BYTES
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
@@ -87,7 +88,14 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // Every message of every run carries one: a table is far cheaper than `{:02x}` for each byte.
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(2 * self.0.len());
+        for byte in self.0 {
+            text.push(char::from(HEX[usize::from(byte >> 4)]));
+            text.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        f.write_str(&text)
     }
 }
 
@@ -200,7 +208,7 @@ mod tests {
     #[test]
     fn names_are_lower_case_with_dashes() {
         assert!(is_name("lead-response-2"));
-        for bad in ["", "Lead", "2lead", "lead_x", "-lead", "lead.x"] {
+        for bad in ["", "Lead", "2lead", "lead_x", "-lead", "lead.x", &"x".repeat(129)] {
             assert!(!is_name(bad), "{bad}");
         }
     }

@@ -13,6 +13,8 @@ pub const NESTING: usize = 64;
 pub const STORED_NESTING: usize = 3 * NESTING;
 /// Bytes of an event's id, source, type or subject, and of a record's id: they become keys.
 pub const SUBJECT_BYTES: usize = 1024;
+/// Bytes of the name of a document or a record kind: it becomes part of keys.
+pub const NAME_BYTES: usize = 128;
 /// Emits between an event from outside and one it caused: past this it is a loop.
 pub const CAUSE_DEPTH: u8 = 16;
 /// Nested calls and escalations below a run: past this it is recursion.

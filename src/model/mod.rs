@@ -10,6 +10,7 @@ mod event;
 mod exchange;
 mod id;
 pub mod limits;
+mod link;
 mod record;
 mod retention;
 mod run;
@@ -25,6 +26,7 @@ pub use effect::{ActionKind, Cause, Class, Command, Effect, EffectState, Outcome
 pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
 pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
 pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};
+pub use link::{Link, LinkError, LinkKey, LinkVerb};
 pub use record::Record;
 pub use retention::Retention;
 pub use run::{

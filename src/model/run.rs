@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Cause, Effect, EffectState};
-use super::event::Pattern;
+use super::event::{Event, Pattern};
 use super::id::{BundleId, Digest, EventNo, Name, RunId, RunNo};
 use super::time::Instant;
 use super::value::{Map, Text, Value};
@@ -68,6 +68,8 @@ pub struct Run {
     pub ladder: Option<Ladder>,
     /// Generation of its next effect at the same step (an operator's retries).
     pub generation: u16,
+    /// It ended with an effect that may have been performed: an operator's retry keeps the key.
+    pub uncertain: bool,
     /// The newest entries of its story.
     pub trace: Vec<TraceEntry>,
     /// How many older entries are in rows of their own.
@@ -208,6 +210,18 @@ pub enum ArmSubject {
     Any,
 }
 
+impl ArmSubject {
+    /// Whether an event is about it.
+    #[must_use]
+    pub fn takes(&self, event: &Event) -> bool {
+        match self {
+            Self::Is(subject) => event.subject.as_deref() == Some(&**subject),
+            Self::None => event.subject.is_none(),
+            Self::Any => true,
+        }
+    }
+}
+
 /// The state of an escalation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ladder {
@@ -217,6 +231,8 @@ pub struct Ladder {
     pub severity: Option<Text>,
     /// Levels reached so far, from 0; counts on through repeats.
     pub level: u32,
+    /// When the last of them was reached, or the ladder began: the next one counts from here.
+    pub reached: Instant,
     /// Who acknowledged it last, and when; cleared when it goes on unresolved.
     pub acknowledged: Option<(Text, Instant)>,
 }
@@ -302,6 +318,15 @@ impl Run {
             Wait::Ready | Wait::Slot | Wait::Over => None,
         };
         Some(waits.map_or(self.expires, |at| at.min(self.expires)))
+    }
+
+    /// A close estimate of its size in bytes: what it remembers and what its effect holds.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let remembered = [&self.vars, &self.steps].into_iter().flatten();
+        remembered.map(|(key, value)| key.len() + value.weight()).sum::<usize>()
+            + self.args.weight()
+            + self.effect().map_or(0, |effect| effect.params.weight())
     }
 
     /// The effect it is busy with.

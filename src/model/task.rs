@@ -52,4 +52,9 @@ pub enum Task {
         /// The last id already done.
         after: Option<Text>,
     },
+    /// Do what follows from the end of a run that was put aside.
+    Closed {
+        /// The run.
+        run: RunNo,
+    },
 }

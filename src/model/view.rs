@@ -105,10 +105,10 @@ pub trait View {
     fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
     /// Living children of a run.
     fn children(&self, run: RunNo) -> Vec<RunNo>;
-    /// Events with this subject after `after`, oldest first, at most `limit`. May contain a few
+    /// Events with this subject after `after`, the newest `limit` of them, oldest first. May contain a few
     /// with another subject: the event's row decides.
     fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo>;
-    /// How many more attempts a lane has room for.
+    /// How many attempts may be started in a lane at once: none while others wait in it.
     fn credit(&self, lane: &str) -> usize;
     /// The number the next event gets.
     fn next_event(&self) -> EventNo;

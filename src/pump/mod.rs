@@ -24,6 +24,8 @@ use crate::store::{Batch, State, Store};
 pub use library::Library;
 pub use query::{Answer, Query, Story};
 
+/// Recovery, the inbox, timers, pending effects.
+const SOURCES: usize = 4;
 /// Due runs looked up at a time.
 const DUE_PAGE: usize = 64;
 
@@ -41,6 +43,8 @@ pub struct Pump<T> {
     /// What leaves when the batch being synced is durable.
     syncing: Option<Released<T>>,
     inputs: usize,
+    /// Whose turn it is among the sources of the engine's own work.
+    turn: usize,
     retention: Retention,
 }
 
@@ -103,6 +107,7 @@ impl<T> Pump<T> {
             current: Released::default(),
             syncing: None,
             inputs: 0,
+            turn: 0,
             retention: Retention::default(),
         };
         pump.decide(now, Input::Rules, None)?;
@@ -130,6 +135,7 @@ impl<T> Pump<T> {
     /// # Errors
     /// [`ReadError::Store`]: the store failed and the daemon must stop.
     pub fn ask(&mut self, query: &Query, token: T) -> Result<(), ReadError> {
+        self.inputs += 1;
         let response = match query::answer(&self.state, &self.library, query) {
             Ok(answer) => Response::Answer(answer),
             Err(ReadError::Corrupt(why)) => {
@@ -142,31 +148,47 @@ impl<T> Pump<T> {
         Ok(())
     }
 
-    /// Does one piece of the engine's own work: recovery first, then the inbox, timers that are
-    /// due, and pending effects with credit. False when there is none.
+    /// Does one piece of the engine's own work. False when there is none. Recovery, the inbox, timers
+    /// that are due and pending effects with credit have their turns one after the other, so that
+    /// none of them waits for the end of another.
     ///
     /// # Errors
     /// As [`Pump::take`].
     pub fn work(&mut self, now: Instant) -> Result<bool, ReadError> {
-        if let Some(run) = self.recover.pop_front() {
-            self.decide(now, Input::Recover(run), None)?;
-            return Ok(true);
-        }
-        if let Some((no, task)) = self.inbox.pop_front() {
-            self.decide(now, Input::Inbox(no, task), None)?;
-            return Ok(true);
-        }
-        if self.state.next_due().is_some_and(|due| due <= now) {
-            for run in self.state.due(now, DUE_PAGE) {
-                self.decide(now, Input::Timer(run), None)?;
+        for _ in 0..SOURCES {
+            let source = self.turn;
+            self.turn = (self.turn + 1) % SOURCES;
+            if self.work_on(source, now)? {
+                return Ok(true);
             }
-            return Ok(true);
-        }
-        if let Some(run) = self.state.startable() {
-            self.decide(now, Input::Start(run), None)?;
-            return Ok(true);
         }
         Ok(false)
+    }
+
+    fn work_on(&mut self, source: usize, now: Instant) -> Result<bool, ReadError> {
+        match source {
+            0 => {
+                let Some(run) = self.recover.pop_front() else { return Ok(false) };
+                self.decide(now, Input::Recover(run), None)?;
+            }
+            1 => {
+                let Some((no, task)) = self.inbox.pop_front() else { return Ok(false) };
+                self.decide(now, Input::Inbox(no, task), None)?;
+            }
+            2 => {
+                if self.state.next_due().is_none_or(|due| due > now) {
+                    return Ok(false);
+                }
+                for run in self.state.due(now, DUE_PAGE) {
+                    self.decide(now, Input::Timer(run), None)?;
+                }
+            }
+            _ => {
+                let Some(run) = self.state.startable() else { return Ok(false) };
+                self.decide(now, Input::Start(run), None)?;
+            }
+        }
+        Ok(true)
     }
 
     /// Whether the current batch should be closed before more is decided.
@@ -253,21 +275,21 @@ impl<T> Pump<T> {
             now,
             retention: self.retention,
         };
-        let kept = input.clone();
+        let kept = input.without_payload();
+        let mut damaged = None;
         // A decision only reads: a panic in it leaves nothing half done.
         let decided = std::panic::catch_unwind(AssertUnwindSafe(|| engine::decide(&world, input)));
         let decision = match decided {
             Ok(Ok(decision)) => decision,
             Ok(Err(ReadError::Corrupt(why))) => {
-                tracing::error!(?kept, %why, "damaged state: the input is put aside");
-                let decision = engine::quarantine(&world, &kept, &why)?;
-                self.set_aside(&kept);
-                decision
+                tracing::error!(input = kept.describe(), %why, "damaged state: the input is put aside");
+                damaged = kept.run();
+                engine::quarantine(&world, &kept, &why)?
             }
             Ok(Err(error)) => return Err(error),
             Err(panic) => {
                 let why = panic_text(&*panic);
-                tracing::error!(?kept, why, "the engine failed: the input is put aside");
+                tracing::error!(input = kept.describe(), why, "the engine failed: the input is put aside");
                 engine::quarantine(&world, &kept, &format!("the engine failed: {why}"))?
             }
         };
@@ -277,6 +299,9 @@ impl<T> Pump<T> {
             }
         }
         self.state.apply(decision.writes)?;
+        if let Some(run) = damaged.filter(|run| self.state.run(*run).is_err()) {
+            self.state.put_aside(run);
+        }
         for command in decision.release {
             let bundle = self.bundle(command.bundle);
             self.current.commands.push((command, bundle));
@@ -286,17 +311,6 @@ impl<T> Pump<T> {
             self.current.responses.push((token, Response::Reply(reply)));
         }
         Ok(())
-    }
-
-    /// A run that cannot be read cannot be failed either: it would stay due for ever.
-    fn set_aside(&mut self, input: &Input) {
-        let run = match input {
-            Input::Timer(run) | Input::Start(run) | Input::Recover(run) => *run,
-            _ => return,
-        };
-        if matches!(self.state.run(run), Err(ReadError::Corrupt(_))) {
-            self.state.set_aside(run);
-        }
     }
 
     fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {

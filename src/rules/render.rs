@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     fn found() -> Vec<Diagnostic> {
-        let mut error = Diagnostic::error("c", &"a.yaml".into(), 10..12, "no ☕");
+        let mut error = Diagnostic::error("c", &"a.yaml".into(), 8..11, "no ☕");
         error.said("here").also(&"b.yaml".into(), 0..1, "there").help("tea");
         vec![error, Diagnostic::warning("io", &"lost.yaml".into(), 0..0, "could not be read")]
     }
@@ -163,7 +163,7 @@ mod tests {
         assert!(text.contains("error[c]: no ☕\n --> a.yaml:2:3\n"), "{text}");
         assert!(text.contains("::: b.yaml:1:1"), "{text}");
         assert!(text.contains("= help: tea"), "{text}");
-        assert!(text.contains("warning[io]: could not be read\n --> lost.yaml"), "{text}");
+        assert!(text.contains("warning[io]: could not be read\n--> lost.yaml"), "{text}");
         assert!(render(&found(), &Files::of(&files), Look::Coloured).contains("\u{1b}["));
     }
 

@@ -52,12 +52,12 @@ pub(super) fn parse_error<'n>(
                 });
             (format!("there is no variable `{name}`"), help)
         }
-        ParseErrorType::BadInput(LexError::UnexpectedInput(input))
-            if input.chars().all(|c| c.is_alphabetic() && !c.is_ascii()) =>
+        ParseErrorType::BadInput(_)
+            if !word.is_ascii() && at.is_some_and(|at| tokens[at].kind == Kind::Word) =>
         {
             (
-                format!("`{input}` cannot stand in a name"),
-                Some("names have letters a to z, digits and `_`".to_owned()),
+                format!("`{word}` cannot be the name of a variable or a function"),
+                Some("their names have letters a to z, digits and `_`".to_owned()),
             )
         }
         ParseErrorType::Reserved(name) if matches!(name.as_str(), "null" | "nil" | "void") => {

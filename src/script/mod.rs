@@ -30,7 +30,7 @@ pub use error::{EvalError, ScriptError};
 pub use host::{Host, NoRecords};
 pub use plugins::{Function, PluginSource};
 pub use sandbox::{Expr, Sandbox};
-pub use scope::{Names, Scope};
+pub use scope::{Names, Scope, Shared};
 pub use secret::{SECRET_CLOSE, SECRET_OPEN, secret_marker};
 pub use shape::{Part, Shape};
 pub use suggest::closest;

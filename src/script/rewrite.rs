@@ -1,7 +1,7 @@
 //! [`Rewritten`]: the text handed to Rhai, and how its places map back to what a person wrote.
 //!
-//! Five things of our language differ from Rhai's: words that Rhai reserves may be property names
-//! (`event.data.new`), `x?.a` also reads what is missing, `'x'` is refused in rules, and a closure may
+//! Five things of our language differ from Rhai's: words that Rhai reserves or cannot spell may be
+//! property names (`event.data.new`, `event.data.größe`), `x?.a` also reads what is missing, `'x'` is refused in rules, and a closure may
 //! use the variable it is called on: in `event.items.some(|i| i.n > event.limit)` Rhai holds `event`
 //! while the closure runs and cannot read it again, so the closure is called on a copy of the items.
 //! And nothing (`()`) in a hole of a back-tick text is an error, where Rhai prints nothing.
@@ -217,9 +217,12 @@ pub(super) fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// Whether Rhai would not take `word` as the name of a property.
+/// Whether Rhai would not take `word` as the name of a property: a word of its own, or letters that
+/// are not ASCII.
 fn is_reserved(word: &str) -> bool {
-    RESERVED.contains(&word) || rhai::Token::lookup_symbol_from_syntax(word).is_some()
+    !word.is_ascii()
+        || RESERVED.contains(&word)
+        || rhai::Token::lookup_symbol_from_syntax(word).is_some()
 }
 
 fn single_quoted(token: &Token, source: &str) -> ScriptError {
@@ -251,6 +254,7 @@ mod tests {
             ("a?.b.c?.new", r#"a?.get("b").c?.get("new")"#),
             ("a?.len()", "a?.len()"),
             ("a.call(1)", "a.call(1)"),
+            ("a.größe.b", r#"a["größe"].b"#),
             (r#"".new ?.b""#, r#"".new ?.b""#),
             ("#{ new: 1, b: x.new }", r#"#{ "new": 1, b: x["new"] }"#),
             ("`a ${b.new}`", r#"`a ${hole__(b["new"])}`"#),

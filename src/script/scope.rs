@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rhai::Dynamic;
 
@@ -11,7 +11,7 @@ use crate::model::{Instant, Value};
 use super::convert::to_dynamic;
 use super::error::EvalError;
 use super::host::Evaluation;
-use super::secret::without_secrets;
+use super::secret::{may_stand_for_secret, without_secrets};
 
 /// The variables in scope where an expression stands, beside `now`, which always is.
 #[derive(Clone, Debug, Default)]
@@ -47,14 +47,26 @@ pub struct Scope {
     converted: Mutex<rhai::Scope<'static>>,
 }
 
+/// A value that several scopes hold, and hold under several names, without a copy each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shared(Arc<Value>);
+
+impl Shared {
+    /// Of a value, in which no text from outside can stand for a secret afterwards.
+    #[must_use]
+    pub fn new(value: Value) -> Self {
+        Self(Arc::new(if may_stand_for_secret(&value) { without_secrets(&value) } else { value }))
+    }
+}
+
 /// The values by name: so few that looking through them is the fastest way.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Values(Vec<(&'static str, Value)>);
+pub(super) struct Values(Vec<(&'static str, Shared)>);
 
 impl Values {
     /// The value of a variable.
     pub(super) fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| &*value.0)
     }
 }
 
@@ -63,14 +75,19 @@ impl Scope {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            values: Values(vec![("now", Value::Instant(now))]),
+            values: Values(vec![("now", Shared(Arc::new(Value::Instant(now))))]),
             converted: Mutex::new(rhai::Scope::new()),
         }
     }
 
     /// Gives `name` a value, or another one.
     pub fn set(&mut self, name: &'static str, value: &Value) {
-        let value = without_secrets(value);
+        self.share(name, &Shared::new(value.clone()));
+    }
+
+    /// As [`Scope::set`], without a copy.
+    pub fn share(&mut self, name: &'static str, value: &Shared) {
+        let value = value.clone();
         match self.values.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => {
                 *old = value;
@@ -118,7 +135,7 @@ impl Scope {
             .0
             .iter()
             .filter(|(name, _)| names.contains(*name))
-            .map(|(name, value)| (*name, value))
+            .map(|(name, value)| (*name, &*value.0))
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, rhai::Scope<'static>>, EvalError> {

@@ -8,14 +8,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::tampered::Tampered;
 use adjutant::actions::{render, sender};
 use adjutant::model::{
     ActionKind, Address, Command, Draft, EffectKey, Input, Instant, Map, Operator, Outcome, Reply,
     RunNo, Settled, Status, Value, View,
 };
-use adjutant::pump::{Pump, Released, Response};
+use adjutant::pump::{Answer, Pump, Query, Released, Response};
 use adjutant::rules::{Bundle, Context, Files, Look, RuleSet, SourceFile, Sources, TemplateFile};
-use adjutant::store::{MemoryStore, State, Store};
+use adjutant::store::{Batch, MemoryStore, Op, State, Store};
 
 /// One effect as the outside world saw it.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,11 +100,14 @@ type Script = Box<dyn FnMut(&Command, usize) -> Outcome>;
 
 /// See the room's description.
 pub(crate) struct Sim {
-    store: Arc<MemoryStore>,
+    store: Arc<Tampered>,
     rules: Arc<RuleSet>,
     pump: Pump<usize>,
     pub(crate) now: Instant,
     pub(crate) effects: Vec<Performed>,
+    /// Effects and what `log:` steps said, in order: `09:00:00 workflow: text`.
+    pub(crate) log: Vec<String>,
+    answer: Option<Answer>,
     pub(crate) replies: BTreeMap<usize, Reply>,
     script: Script,
     /// How often each effect was performed.
@@ -113,6 +117,8 @@ pub(crate) struct Sim {
     /// Inputs not answered yet: their sender tries again after a crash.
     unanswered: BTreeMap<usize, Input>,
     tokens: usize,
+    /// Outcomes are kept back: everything performed is still under way.
+    paused: bool,
     pub(crate) commits: usize,
     crash: Option<(usize, Crash)>,
     pub(crate) crashed: bool,
@@ -134,6 +140,7 @@ impl Sim {
 
     /// On a store that holds something already.
     pub(crate) fn over(store: Arc<MemoryStore>, rules: Arc<RuleSet>, now: Instant) -> Self {
+        let store = Arc::new(Tampered::over(store));
         let pump = Pump::open(store.clone(), rules.clone(), now).expect("the store opens");
         let mut sim = Self {
             store,
@@ -141,12 +148,15 @@ impl Sim {
             pump,
             now,
             effects: Vec::new(),
+            log: Vec::new(),
+            answer: None,
             replies: BTreeMap::new(),
             script: Box::new(|_, _| Outcome::Done(Value::from([("message", "sent".into())]))),
             performed: BTreeMap::new(),
             under_way: VecDeque::new(),
             unanswered: BTreeMap::new(),
             tokens: 0,
+            paused: false,
             commits: 0,
             crash: None,
             crashed: false,
@@ -167,6 +177,17 @@ impl Sim {
     /// Plans a crash at the n-th commit from now on, counted from 1.
     pub(crate) fn crash_at(&mut self, commit: usize, crash: Crash) {
         self.crash = Some((self.commits + commit, crash));
+    }
+
+    /// From now on nothing that is performed comes to its end.
+    pub(crate) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Everything under way comes to its end.
+    pub(crate) fn resume(&mut self) {
+        self.paused = false;
+        self.settle();
     }
 
     /// Other rules from the next (re)start on.
@@ -263,6 +284,9 @@ impl Sim {
                 self.release(released);
                 continue;
             }
+            if self.paused {
+                return;
+            }
             let Some((command, outcome)) = self.under_way.pop_front() else { return };
             let settled =
                 Settled { run: command.run, key: command.key, attempt: command.attempt, outcome };
@@ -288,22 +312,50 @@ impl Sim {
     fn release(&mut self, released: Released<usize>) {
         for (token, response) in released.responses {
             self.unanswered.remove(&token);
-            if let Response::Reply(reply) = response {
-                self.replies.insert(token, reply);
+            match response {
+                Response::Reply(reply) => drop(self.replies.insert(token, reply)),
+                Response::Answer(answer) => self.answer = Some(answer),
             }
+        }
+        for (_, workflow, text) in released.said {
+            self.log.push(format!("{} {workflow}: {text}", clock(self.now)));
         }
         for (command, bundle) in released.commands {
             let times = self.performed.entry(command.key).or_default();
             let outcome = (self.script)(&command, *times);
             *times += 1;
-            self.effects.push(see(&command, bundle.as_deref(), self.now));
+            let seen = see(&command, bundle.as_deref(), self.now);
+            self.log.push(format!("{} {} {}", clock(self.now), seen.action.as_str(), seen.to));
+            self.effects.push(seen);
             self.under_way.push_back((command, outcome));
         }
     }
 
-    /// What is on its disk.
-    pub(crate) fn store(&self) -> Arc<MemoryStore> {
-        self.store.clone()
+    /// Asks what the API may ask.
+    pub(crate) fn ask(&mut self, query: &Query) -> Answer {
+        self.pump.ask(query, 0).expect("the store works");
+        self.settle();
+        self.answer.take().expect("an answer")
+    }
+
+    /// The store under the state.
+    pub(crate) fn store(&self) -> &Tampered {
+        &self.store
+    }
+
+    /// Changes a row behind the engine's back.
+    pub(crate) fn damage(&mut self, op: Op) {
+        self.store.damage(op);
+    }
+
+    /// The state as another process would load it.
+    pub(crate) fn reloaded(&self) -> State {
+        let copy = Arc::new(MemoryStore::new());
+        let at = copy.lead().expect("a new store");
+        let rows = self.store.scan(&[], &[0xff], usize::MAX).expect("readable");
+        let ops = rows.into_iter().map(|(key, value)| Op::Put(key, value)).collect();
+        copy.commit(&Batch { epoch: at.epoch, number: 1, ops }).expect("a memory store commits");
+        State::load(copy).expect("readable").0
     }
 
     /// The state, for looking at.
@@ -399,6 +451,13 @@ fn see(command: &Command, bundle: Option<&Bundle>, at: Instant) -> Performed {
         params: command.params.clone(),
         said,
     }
+}
+
+/// The time of day, with the date unless it is that on which most tests begin.
+fn clock(at: Instant) -> String {
+    let text = at.to_string();
+    let text = text.trim_end_matches('Z');
+    text.strip_prefix("2026-03-02T").unwrap_or(text).to_owned()
 }
 
 /// An instant from RFC 3339.

@@ -118,7 +118,7 @@ pub struct Escalation {
     /// Who took it, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledged>,
-    /// When something is due next.
+    /// When the next level is due; nothing when only a resolution can come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<String>,
     /// The run that escalated, by number.
@@ -187,16 +187,17 @@ impl Waiting {
             Wait::Over => return None,
             Wait::Ready => plain("nothing", "about to go on".to_owned(), None),
             Wait::Slot => plain("turn", "its turn among the runs of its workflow".to_owned(), None),
-            Wait::Until(at) => plain("time", "time to pass".to_owned(), Some(*at)),
-            Wait::Event(until) => {
-                let wanted: Vec<_> = run
-                    .arms
-                    .iter()
-                    .filter(|arm| arm.role == ArmRole::Wait)
-                    .map(|arm| Listening::new(arm).words())
-                    .collect();
-                plain("event", wanted.join(" or "), Some(*until))
+            Wait::Until(at) if run.ladder.is_some() => {
+                let level = (*at != model::Instant::MAX).then_some(*at);
+                let resolution = match words(run, ArmRole::Resolve) {
+                    text if text.is_empty() => "somebody to resolve it".to_owned(),
+                    text => text,
+                };
+                let what = if level.is_some() { "the next level, or " } else { "" };
+                plain("resolution", format!("{what}{resolution}"), level)
             }
+            Wait::Until(at) => plain("time", "time to pass".to_owned(), Some(*at)),
+            Wait::Event(until) => plain("event", words(run, ArmRole::Wait), Some(*until)),
             Wait::Child(child, until) => Self {
                 run: Some(child.to_string()),
                 ..plain("run", format!("run {child}"), *until)
@@ -229,6 +230,12 @@ impl Waiting {
             }
         })
     }
+}
+
+/// What the arms of a role listen for, in words.
+fn words(run: &model::Run, role: ArmRole) -> String {
+    let arms = run.arms.iter().filter(|arm| arm.role == role);
+    arms.map(|arm| Listening::new(arm).words()).collect::<Vec<_>>().join(" or ")
 }
 
 impl Listening {
@@ -278,7 +285,7 @@ impl Escalation {
                 .acknowledged
                 .as_ref()
                 .map(|(by, at)| Acknowledged { by: by.to_string(), at: at.to_string() }),
-            due: run.due().map(|at| at.to_string()),
+            due: Waiting::new(run).and_then(|waiting| waiting.until),
             parent: run.parent.as_ref().map(|parent| parent.run.to_string()),
             began: run.began.to_string(),
             ended: run.ended.map(|at| at.to_string()),

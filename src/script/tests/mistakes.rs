@@ -19,7 +19,12 @@ const MISTAKES: &[(&str, &str, &str, &str)] = &[
         "there is no function `startsWith`",
         "did you mean `starts_with(text, part)`?",
     ),
-    ("ü_ + 1", "ü_", "`ü` cannot stand in a name", "names have letters a to z, digits and `_`"),
+    (
+        "ü_ + 1",
+        "ü_",
+        "`ü_` cannot be the name of a variable or a function",
+        "their names have letters a to z, digits and `_`",
+    ),
     ("lower(event.id)", "lower", "there is no function `lower`", "did you mean `to_lower(text)`?"),
     ("frobnicate(1)", "frobnicate", "there is no function `frobnicate`", ""),
     (

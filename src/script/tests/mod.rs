@@ -48,7 +48,7 @@ fn event() -> Value {
         "subject": "lead/42",
         "data": {
             "score": 49, "ratio": 0.5, "email": "ANA@x.example", "name": " Äna ", "none": null,
-            "new": 7, "in": "x", "type": "t", "default": 1.0,
+            "new": 7, "größe": "L", "in": "x", "type": "t", "default": 1.0,
             "tags": ["hot", "emea"], "items": [{ "sku": "a", "n": 2 }, { "sku": "b", "n": 3 }],
         },
     }));

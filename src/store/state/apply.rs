@@ -34,6 +34,7 @@ impl State {
             Write::RunGone(run) => {
                 self.index.remove_run(&run);
                 self.current.runs.insert(run.no, None);
+                self.under_way.remove(&run.no);
                 for key in self.spill_keys(run.no)? {
                     self.current.remove(key);
                 }
@@ -44,6 +45,7 @@ impl State {
             Write::Run(old, new) => {
                 self.counters.run = self.counters.run.max(new.no.next());
                 self.index.replace_run(old.as_deref(), &new);
+                self.under_way.remove(&new.no);
                 self.current.runs.insert(new.no, Some(new));
             }
             Write::Spill(run, first, entries) => {

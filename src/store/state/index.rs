@@ -152,8 +152,8 @@ impl Index {
         }
     }
 
-    /// Takes a run out that can no longer be read, wherever it is. Slow, and hopefully never needed.
-    pub(super) fn forget(&mut self, run: RunNo) {
+    /// A run whose row cannot be read is asked for nothing any more. Slow, and hopefully never needed.
+    pub(super) fn put_aside(&mut self, run: RunNo) {
         self.due.retain(|(_, no)| *no != run);
         self.waiters.retain(|(_, no)| *no != run);
         self.holders.retain(|(_, _, no)| *no != run);
@@ -161,7 +161,7 @@ impl Index {
         self.alive.remove(&run);
         self.failed.remove(&run);
         self.ladders.remove(&run);
-        self.lanes.forget(run);
+        self.lanes.put_aside(run);
     }
 
     pub(super) fn due(&self, now: Instant, limit: usize) -> Vec<RunNo> {
@@ -210,11 +210,15 @@ impl Index {
 
     pub(super) fn about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
         let subject = hash(subject);
-        self.about
+        let mut found: Vec<EventNo> = self
+            .about
             .range((subject, after.next())..=(subject, EventNo(u64::MAX)))
+            .rev()
             .take(limit)
             .map(|(_, no)| *no)
-            .collect()
+            .collect();
+        found.reverse();
+        found
     }
 }
 

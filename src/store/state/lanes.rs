@@ -12,6 +12,8 @@ pub(super) struct Lanes {
     backlogged: BTreeSet<Text>,
     in_flight: usize,
     closed: bool,
+    /// The lane served last.
+    turn: Option<Text>,
 }
 
 #[derive(Default)]
@@ -44,12 +46,21 @@ impl Lanes {
         self.closed = true;
     }
 
+    /// How many attempts may be started at once, past nobody who waits in the lane already.
     pub(super) fn credit(&self, lane: &str) -> usize {
+        if self.backlogged.contains(lane) { 0 } else { self.room(lane) }
+    }
+
+    /// How many more attempts a lane can take. Some room in all is kept for mail, so that slow
+    /// receivers of webhooks never hold up an escalation.
+    fn room(&self, lane: &str) -> usize {
         if self.closed {
             return 0;
         }
         let used = self.lanes.get(lane).map_or(0, |lane| lane.in_flight);
-        limit(lane).saturating_sub(used).min(limits::EFFECTS.saturating_sub(self.in_flight))
+        let kept = if lane == MAIL { 0 } else { limits::LANE_MAIL };
+        let all = limits::EFFECTS.saturating_sub(kept).saturating_sub(self.in_flight);
+        limit(lane).saturating_sub(used).min(all)
     }
 
     pub(super) fn add_started(&mut self, lane: &Text) {
@@ -96,7 +107,7 @@ impl Lanes {
     }
 
     /// Takes a run that can no longer be read out of every backlog.
-    pub(super) fn forget(&mut self, run: RunNo) {
+    pub(super) fn put_aside(&mut self, run: RunNo) {
         for (name, lane) in &mut self.lanes {
             for queue in lane.pending.values_mut() {
                 queue.workflows.retain(|_, runs| {
@@ -111,11 +122,23 @@ impl Lanes {
         }
     }
 
-    /// The next run to start, if any lane has both a backlog and credit.
+    /// The next run to start, if any lane has both a backlog and room: the most urgent class first,
+    /// then one lane after the other.
     pub(super) fn next(&mut self) -> Option<RunNo> {
-        let name = self.backlogged.iter().find(|lane| self.credit(lane) > 0)?.clone();
-        let queue = self.lanes.get_mut(&name)?.pending.values_mut().next()?;
-        queue.next()
+        let class = |name: &Text| {
+            let class = self.lanes.get(name)?.pending.keys().next().copied()?;
+            (self.room(name) > 0).then_some(class)
+        };
+        let turn = self.turn.clone().unwrap_or_default();
+        let name = self
+            .backlogged
+            .iter()
+            .filter_map(|name| Some((class(name)?, *name <= turn, name)))
+            .min()
+            .map(|(_, _, name)| name.clone())?;
+        let run = self.lanes.get_mut(&name)?.pending.values_mut().next()?.next();
+        self.turn = Some(name);
+        run
     }
 }
 

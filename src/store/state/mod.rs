@@ -13,13 +13,13 @@ mod read;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, StoredEvent, Task,
+    BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, StoredEvent, Task, limits,
 };
 
 use super::contract::{Batch, Lead, Store};
@@ -32,6 +32,9 @@ pub(super) use read::RecordRow;
 /// Rows read at a time while loading.
 const LOAD_PAGE: usize = 4_096;
 
+/// Bytes of a run that stays decoded while its attempt is under way: 16 MiB for all of them.
+const UNDER_WAY_BYTES: usize = 16 * 1024;
+
 /// The state of the engine over a store. One thread owns it.
 pub struct State {
     store: Arc<dyn Store>,
@@ -41,6 +44,9 @@ pub struct State {
     /// Sealed, and not yet known to be durable.
     syncing: Option<Overlay>,
     index: Index,
+    /// Durable runs with an attempt under way: their outcome comes soon, so they stay decoded. At
+    /// most `limits::EFFECTS`, each a small one.
+    under_way: HashMap<RunNo, Arc<Run>>,
     counters: Counters,
     bundles: HashSet<BundleId>,
     indexes: Vec<(Name, Vec<Name>)>,
@@ -76,6 +82,7 @@ impl State {
             current: Overlay::default(),
             syncing: None,
             index: Index::default(),
+            under_way: HashMap::new(),
             counters: Counters {
                 event: EventNo(1),
                 run: RunNo(1),
@@ -165,7 +172,14 @@ impl State {
 
     /// The sealed batch is in the store for good.
     pub fn durable(&mut self) {
-        self.syncing = None;
+        let Some(done) = self.syncing.take() else { return };
+        for (no, run) in done.runs {
+            let newest = !self.current.runs.contains_key(&no);
+            let room = self.under_way.len() < limits::EFFECTS;
+            if newest && room && Index::is_started(&run) && run.weight() <= UNDER_WAY_BYTES {
+                self.under_way.insert(no, run);
+            }
+        }
     }
 
     /// Writes and bytes in the overlay that is not sealed yet.
@@ -178,6 +192,12 @@ impl State {
     #[must_use]
     pub fn due(&self, now: Instant, limit: usize) -> Vec<RunNo> {
         self.index.due(now, limit)
+    }
+
+    /// A run whose row cannot be read is not due, does not wait and does not start any more, so
+    /// that nothing asks for it again and again. Its row stays as it is.
+    pub fn put_aside(&mut self, run: RunNo) {
+        self.index.put_aside(run);
     }
 
     /// When the next run is due.
@@ -196,12 +216,6 @@ impl State {
     #[must_use]
     pub fn in_flight(&self) -> usize {
         self.index.lanes.in_flight()
-    }
-
-    /// Takes a run whose row cannot be read out of everything that would have it looked at again:
-    /// until the next start it is as if it were not there. Its row stays as it is.
-    pub fn set_aside(&mut self, run: RunNo) {
-        self.index.forget(run);
     }
 
     /// Sources of a bundle, encoded.

@@ -135,6 +135,13 @@ impl View for State {
             if let Some(run) = overlay.runs.get(&no) {
                 return Ok(run.clone());
             }
+            // Removed here, whatever an older batch holds.
+            if overlay.rows.contains_key(&keys::run(no)) {
+                return Ok(None);
+            }
+        }
+        if let Some(run) = self.under_way.get(&no) {
+            return Ok(Some(run.clone()));
         }
         self.row(&keys::run(no))?
             .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
@@ -145,6 +152,9 @@ impl View for State {
         for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
             if let Some(event) = overlay.events.get(&no) {
                 return Ok(event.clone());
+            }
+            if overlay.rows.contains_key(&keys::event(no)) {
+                return Ok(None);
             }
         }
         self.row(&keys::event(no))?

@@ -381,7 +381,7 @@ fn a_run_set_aside_is_looked_at_by_nobody() {
     }
     let all: Vec<_> = pair.now.runs.keys().copied().collect();
     for no in all {
-        pair.state.set_aside(no);
+        pair.state.put_aside(no);
     }
     assert_eq!(pair.state.next_due(), None);
     assert_eq!(pair.state.startable(), None);

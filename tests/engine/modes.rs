@@ -1,0 +1,149 @@
+//! `mode`, `key` and `max`: who begins, who waits, who goes next.
+
+use crate::play::plays;
+
+fn rules(options: &str) -> String {
+    format!(
+        "workflow: w\ntriggers: [{{ event: go }}]\nkey: ${{event.subject}}\n{options}\nsteps:\n  \
+         - log: begins ${{event.data.n}}\n  - delay: 10m\n  - if: event.data.n == 9\n    then:\n      \
+         - fail: nine\n  - log: ends ${{event.data.n}}\n"
+    )
+}
+
+#[test]
+fn parallel_runs_do_not_see_each_other() {
+    plays(
+        &rules("mode: parallel"),
+        &["go s {\"n\": 1}", "go s {\"n\": 2}", "+1h"],
+        &[
+            "09:00:00 w: begins 1",
+            "09:00:00 w: begins 2",
+            "09:10:00 w: ends 1",
+            "09:10:00 w: ends 2",
+            "#1 w done",
+            "#2 w done",
+        ],
+    );
+}
+
+#[test]
+fn single_ignores_while_one_is_alive() {
+    plays(
+        &rules("mode: single"),
+        &[
+            "go s {\"n\": 1}",
+            "+1m",
+            "go s {\"n\": 2}",
+            "go t {\"n\": 3}",
+            "+10m",
+            "go s {\"n\": 4}",
+        ],
+        &[
+            "09:00:00 w: begins 1",
+            "09:01:00 w: begins 3",
+            "09:10:00 w: ends 1",
+            "09:11:00 w: ends 3",
+            "09:11:00 w: begins 4",
+            "#1 w done",
+            "#2 w done",
+            "#3 w active",
+        ],
+    );
+}
+
+#[test]
+fn restart_replaces() {
+    plays(
+        &rules("mode: restart"),
+        &["go s {\"n\": 1}", "+1m", "go s {\"n\": 2}", "+1h"],
+        &[
+            "09:00:00 w: begins 1",
+            "09:01:00 w: begins 2",
+            "09:11:00 w: ends 2",
+            "#1 w cancelled: event 2 started it anew",
+            "#2 w done",
+        ],
+    );
+}
+
+#[test]
+fn queued_runs_go_one_after_the_other_also_after_failure_and_cancel() {
+    plays(
+        &rules("mode: queued"),
+        &[
+            "go s {\"n\": 9}",
+            "go s {\"n\": 2}",
+            "go s {\"n\": 3}",
+            "go s {\"n\": 4}",
+            "go t {\"n\": 5}",
+            "+11m",
+            "cancel 3",
+            "cancel 2",
+            "+1h",
+        ],
+        &[
+            "09:00:00 w: begins 9",
+            "09:00:00 w: begins 5",
+            "09:10:00 w: begins 2",
+            "09:10:00 w: ends 5",
+            "09:11:00 w: begins 4",
+            "09:21:00 w: ends 4",
+            "#1 w failed: nine",
+            "#2 w cancelled: cancelled by tom",
+            "#3 w cancelled: cancelled by tom",
+            "#4 w done",
+            "#5 w done",
+        ],
+    );
+}
+
+#[test]
+fn max_queues_over_all_keys() {
+    plays(
+        &rules("max: 2"),
+        &["go a {\"n\": 1}", "go b {\"n\": 2}", "go c {\"n\": 3}", "go d {\"n\": 4}", "+11m"],
+        &[
+            "09:00:00 w: begins 1",
+            "09:00:00 w: begins 2",
+            "09:10:00 w: ends 1",
+            "09:10:00 w: begins 3",
+            "09:10:00 w: ends 2",
+            "09:10:00 w: begins 4",
+            "#1 w done",
+            "#2 w done",
+            "#3 w active",
+            "#4 w active",
+        ],
+    );
+}
+
+#[test]
+fn restart_does_not_jump_the_queue() {
+    // The run that is replaced was in the queue: so is the one that replaces it.
+    plays(
+        &rules("mode: restart\nmax: 1"),
+        &["go a {\"n\": 1}", "go b {\"n\": 2}", "go b {\"n\": 3}", "+11m"],
+        &[
+            "09:00:00 w: begins 1",
+            "09:10:00 w: ends 1",
+            "09:10:00 w: begins 3",
+            "#1 w done",
+            "#2 w cancelled: event 3 started it anew",
+            "#3 w active",
+        ],
+    );
+}
+
+#[test]
+fn a_queued_run_can_exit() {
+    plays(
+        &rules("mode: queued\nexit: [{ event: bye, where: event.data.n == trigger.data.n }]"),
+        &["go s {\"n\": 1}", "go s {\"n\": 2}", "bye s {\"n\": 2}", "+1h"],
+        &[
+            "09:00:00 w: begins 1",
+            "09:10:00 w: ends 1",
+            "#1 w done",
+            "#2 w done: bye (event 3) ended it",
+        ],
+    );
+}
