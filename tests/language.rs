@@ -150,17 +150,17 @@ fn the_ladder_waits_for_open_hours() {
     // Friday 17:58: open minutes begin on Monday at 09:00.
     assert_eq!(
         levels("2026-03-06T16:58:00Z"),
-        ["2026-03-09T08:05:00Z dan@ops.example", "2026-03-09T08:10:00Z tom@ops.example"]
+        ["2026-03-09T08:05:00Z cara@ops.example", "2026-03-09T08:10:00Z tom@ops.example"]
     );
     // Friday 16:58, and the clocks go forward on Sunday: two minutes on Friday, three on Monday.
     assert_eq!(
         levels("2026-03-27T15:58:00Z"),
-        ["2026-03-30T07:03:00Z dan@ops.example", "2026-03-30T07:08:00Z tom@ops.example"]
+        ["2026-03-30T07:03:00Z cara@ops.example", "2026-03-30T07:08:00Z tom@ops.example"]
     );
     // The Thursday before Easter, 16:53: the second level only on Tuesday.
     assert_eq!(
         levels("2026-04-02T14:53:00Z"),
-        ["2026-04-02T14:58:00Z dan@ops.example", "2026-04-07T07:03:00Z tom@ops.example"]
+        ["2026-04-02T14:58:00Z cara@ops.example", "2026-04-07T07:03:00Z tom@ops.example"]
     );
 }
 
@@ -307,8 +307,10 @@ fn without_consent_no_mail_goes_and_the_run_goes_on() {
     assert_eq!(sim.seen(), ["2026-03-09T09:00:00Z joe@x.example nurture-2"]);
     let no = nurture(&sim, "lead/7");
     assert_eq!(sim.status(no), Status::Done);
-    let suppressed = story(&sim, no).iter().filter(|w| matches!(w, Trace::Suppressed(_))).count();
-    assert_eq!(suppressed, 2);
+    let story = story(&sim, no);
+    let suppressed =
+        |what: &&Trace| matches!(what, Trace::Done(text) if text.starts_with("suppressed: "));
+    assert_eq!(story.iter().filter(suppressed).count(), 2, "{story:?}");
 }
 
 #[test]
@@ -331,7 +333,7 @@ fn the_halves_are_halves_and_stay_so() {
     let a = first.matches('a').count();
     assert!((70..=130).contains(&a), "{a} of 200 got the first mail");
     // Not in another version of ours either.
-    assert_eq!(&first[..32], "PINNED");
+    assert_eq!(&first[..32], "aabbaabbbabbabbabbababbaabbbbbbb");
 }
 
 #[test]

@@ -78,6 +78,7 @@ impl Drop for Report {
             Outcome::Uncertain(Cause::new("broken", "the attempt was broken off"))
         });
         let settled = Settled { run: self.run, key: self.key, attempt: self.attempt, outcome };
-        self.handle.shared().mailbox.push(Message::Input(Input::Outcome(settled), None));
+        // Of an engine that is gone the next one finds the attempt without an outcome.
+        let _ = self.handle.shared().mailbox.push(Message::Input(Input::Outcome(settled), None));
     }
 }

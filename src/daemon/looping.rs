@@ -176,6 +176,7 @@ impl Handle {
     /// Tells the engine to finish what is under way and stop.
     pub(super) fn drain(&self) {
         self.set_health(Health::Draining);
-        self.shared().mailbox.push(Message::Drain);
+        // An engine that is gone has stopped already.
+        let _ = self.shared().mailbox.push(Message::Drain);
     }
 }

@@ -87,10 +87,16 @@ impl Mailbox {
         Ok(())
     }
 
-    /// From inside: always taken.
-    pub(super) fn push(&self, message: Message) {
-        self.open().messages.push_back((message, 0));
+    /// From inside: always taken. False when the engine is gone, and nobody will ever look.
+    pub(super) fn push(&self, message: Message) -> bool {
+        let mut post = self.open();
+        if post.closed {
+            return false;
+        }
+        post.messages.push_back((message, 0));
+        drop(post);
         self.bell.notify_one();
+        true
     }
 
     /// The writer's answer.
@@ -188,7 +194,7 @@ mod tests {
         let mailbox = Mailbox::new(10);
         assert!(mailbox.offer(sweep(), 10).is_ok());
         for _ in 0..100 {
-            mailbox.push(outcome());
+            assert!(mailbox.push(outcome()));
         }
         assert_eq!(mailbox.take(1, AT_ONCE).messages.len(), 1);
         assert!(mailbox.offer(sweep(), 10).is_ok(), "outcomes are not counted");
@@ -220,8 +226,8 @@ mod tests {
         assert!(answer.try_recv().is_err_and(|why| why == oneshot::error::TryRecvError::Closed));
         assert_eq!(mailbox.offer(sweep(), 1), Err(Unavailable::Stopping));
         // An outcome that comes late has nobody to go to, and that is no fault.
-        mailbox.push(outcome());
-        assert!(mailbox.take(10, AT_ONCE).committed.is_none());
+        assert!(!mailbox.push(outcome()));
+        assert!(mailbox.take(10, AT_ONCE).messages.is_empty());
     }
 
     #[test]

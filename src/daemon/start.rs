@@ -1,7 +1,7 @@
 //! [`Daemon`]: its parts put together, started and stopped.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -85,7 +85,7 @@ impl Daemon {
             // Whoever waits for the end may have gone.
             drop(done.send(engine.run()));
         })?;
-        tokio::spawn(watch_space(store, handle.clone()));
+        tokio::spawn(watch_space(Arc::downgrade(&store), handle.clone()));
         tokio::spawn(sweep(handle.clone()));
         Ok(Self { handle, over })
     }
@@ -112,16 +112,15 @@ impl Daemon {
 
 /// Has the engine remove what is past its retention.
 async fn sweep(handle: Handle) {
-    loop {
-        handle.shared().mailbox.push(Message::Input(Input::Sweep, None));
+    while handle.shared().mailbox.push(Message::Input(Input::Sweep, None)) {
         tokio::time::sleep(SWEEP_EVERY).await;
     }
 }
 
-/// Refuses new events while the disk is nearly full; outcomes and timers go on.
-async fn watch_space(store: Arc<dyn Store>, handle: Handle) {
-    loop {
-        let store = store.clone();
+/// Refuses new events while the disk is nearly full; outcomes and timers go on. It ends with the
+/// engine, and does not keep the store open.
+async fn watch_space(store: Weak<dyn Store>, handle: Handle) {
+    while let Some(store) = store.upgrade() {
         let space = tokio::task::spawn_blocking(move || store.space()).await;
         match space {
             Ok(Ok(space)) => {
