@@ -1,6 +1,6 @@
 //! What systemd is told: ready, stopping, and that the engine's loop still turns.
 //!
-//! Source: sd_notify(3). Without `NOTIFY_SOCKET` every call does nothing.
+//! Source: `sd_notify(3)`. Without `NOTIFY_SOCKET` every call does nothing.
 
 use crate::model::Span;
 
@@ -29,7 +29,7 @@ pub struct Watchdog {
 }
 
 impl Watchdog {
-    /// As the environment asks for: half of `WATCHDOG_USEC`, as sd_watchdog_enabled(3) recommends.
+    /// As the environment asks for: half of `WATCHDOG_USEC`, as `sd_watchdog_enabled(3)` recommends.
     #[must_use]
     pub fn from_environment() -> Self {
         let every = sd_notify::watchdog_enabled()

@@ -25,7 +25,7 @@ use super::writer::Writer;
 const SPACE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often what is past its retention is removed: retention counts days.
-const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
 
 /// What a daemon is told besides its rules and its actions.
 #[derive(Clone, Debug)]

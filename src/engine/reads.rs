@@ -63,6 +63,7 @@ impl Host for Reads<'_, '_> {
 }
 
 /// Equality as expressions have it: numbers compare as numbers.
+#[allow(clippy::float_cmp, reason = "equal means equal")]
 fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => *a as f64 == *b,

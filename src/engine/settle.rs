@@ -154,7 +154,10 @@ pub(super) fn recover(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError>
     trace(stage, &mut cursor.run, Trace::Repeated(attempt, why));
     let gate = match &cursor.run.wait {
         Wait::Effect(effect) => gate::pass(stage, effect),
-        _ => return Ok(stage.put(cursor.run)),
+        _ => {
+            stage.put(cursor.run);
+            return Ok(());
+        }
     };
     match gate {
         Ok(Gate::Open(params)) => {
