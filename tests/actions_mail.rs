@@ -274,7 +274,7 @@ async fn a_timeout_is_uncertain_only_after_the_data() {
     for (script, whole) in [(vec![], false), (before, false), (after, true)] {
         let (port, thread) = scripted(script);
         let mut command = mail([]);
-        command.timeout = Span::from_millis(300);
+        command.timeout = Some(Span::from_millis(300));
         let outcome = send(&performer_at(port), &command).await;
         if whole {
             assert_eq!(uncertain(&outcome), "timeout");

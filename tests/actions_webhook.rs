@@ -201,11 +201,11 @@ async fn what_was_sent_without_an_answer_is_uncertain() {
     ]);
     let performer = performer();
     let mut command = hook([url(receiver.url("/in")), ("json", Value::Int(1))]);
-    command.timeout = Span::from_millis(300);
+    command.timeout = Some(Span::from_millis(300));
     assert_eq!(uncertain(&send(&performer, &command).await), "answer_lost");
     assert_eq!(uncertain(&send(&performer, &command).await), "timeout");
     let mut empty = hook([url(receiver.url("/in"))]);
-    empty.timeout = Span::from_millis(300);
+    empty.timeout = Some(Span::from_millis(300));
     assert_eq!(uncertain(&send(&performer, &empty).await), "timeout");
     assert_eq!(receiver.count(), 3);
 }
@@ -222,7 +222,7 @@ async fn what_was_not_sent_is_tried_again() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let mut command = hook([url(format!("https://{address}/")), ("json", Value::Int(1))]);
-    command.timeout = Span::from_millis(300);
+    command.timeout = Some(Span::from_millis(300));
     assert_eq!(retry(&send(&performer, &command).await), "timeout");
 
     let outcome = send(
@@ -256,7 +256,7 @@ async fn an_answer_that_breaks_off_is_judged_by_its_status() {
     let command = hook([url(raw(short, Duration::ZERO)), ("json", Value::Int(1))]);
     assert_eq!(uncertain(&send(&performer, &command).await), "answer_lost");
     let mut slow = hook([url(raw(short, Duration::from_secs(3))), ("json", Value::Int(1))]);
-    slow.timeout = Span::from_millis(300);
+    slow.timeout = Some(Span::from_millis(300));
     let outcome = send(&performer, &slow).await;
     assert_eq!(uncertain(&outcome), "answer_lost");
     assert!(message(&outcome).contains("no answer in 0.3 s"), "{outcome:?}");

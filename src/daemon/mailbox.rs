@@ -209,7 +209,7 @@ mod tests {
         let mailbox = Mailbox::new(10);
         assert!(mailbox.offer(sweep(), 1).is_ok());
         mailbox.committed(Ok(()));
-        let delivery = mailbox.take(0, Duration::from_secs(60));
+        let delivery = mailbox.take(0, Duration::from_mins(1));
         assert!(delivery.messages.is_empty(), "none was asked for");
         assert_eq!(delivery.committed, Some(Ok(())));
         assert_eq!(mailbox.take(0, AT_ONCE).committed, None, "it is said once");
@@ -235,7 +235,7 @@ mod tests {
         let mailbox = std::sync::Arc::new(Mailbox::new(100));
         let waiting = mailbox.clone();
         let thread =
-            std::thread::spawn(move || waiting.take(10, Duration::from_secs(60)).messages.len());
+            std::thread::spawn(move || waiting.take(10, Duration::from_mins(1)).messages.len());
         assert!(mailbox.offer(sweep(), 1).is_ok());
         assert_eq!(thread.join().unwrap_or_default(), 1);
     }

@@ -137,13 +137,13 @@ fn is_at_end(stage: &Stage<'_>, run: &Run) -> bool {
 }
 
 fn one(stage: &mut Stage<'_>, cursor: &mut Cursor, step: &Step) -> Result<Flow, Fault> {
-    if let Some(guard) = &step.guard {
-        if let Test::False(why) = guard.test(&cursor.scope, &Reads(stage))? {
-            trace(stage, &mut cursor.run, Trace::Skipped(why));
-            keep(&mut cursor.run, step, Value::Null)?;
-            scope::set_steps(&mut cursor.scope, &cursor.run);
-            return Ok(Flow::Go(step.next, "left out".into()));
-        }
+    if let Some(guard) = &step.guard
+        && let Test::False(why) = guard.test(&cursor.scope, &Reads(stage))?
+    {
+        trace(stage, &mut cursor.run, Trace::Skipped(why));
+        keep(&mut cursor.run, step, Value::Null)?;
+        scope::set_steps(&mut cursor.scope, &cursor.run);
+        return Ok(Flow::Go(step.next, "left out".into()));
     }
     if let Action::Branch(arms) = &step.action {
         for arm in arms {

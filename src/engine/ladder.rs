@@ -16,7 +16,7 @@ use super::finish::{self, Ending};
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, Seed, arm_subject, begin};
-use super::steps::{called, child_hash, deadline, eval, parent_of};
+use super::steps::{Await, called, child_hash, deadline, eval, parent_of};
 use super::time;
 use super::waits;
 
@@ -73,7 +73,8 @@ pub(super) fn raise(
         run.arms.extend(arm);
         stage.put(run);
     }
-    Ok(called(stage, cursor, child, escalate.wait.then_some(until)))
+    let wait = if escalate.wait { Await::Until(until) } else { Await::Not };
+    Ok(called(stage, cursor, child, wait))
 }
 
 fn text(value: &Value) -> Text {

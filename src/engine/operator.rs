@@ -123,16 +123,14 @@ fn retry(
         effects::start(stage, cursor, effects::Turn::Own)?;
         return Ok(done(no, "retried"));
     }
-    if !held {
-        if let Err(fault) = revive(stage, &mut cursor) {
-            return match fault {
-                Fault::Read(error) => Err(error),
-                Fault::Cause(cause) => {
-                    stage.put_unchanged(cursor.run);
-                    Ok(Reply::Refused(Refusal::State(cause.message.to_string())))
-                }
-            };
-        }
+    if !held && let Err(fault) = revive(stage, &mut cursor) {
+        return match fault {
+            Fault::Read(error) => Err(error),
+            Fault::Cause(cause) => {
+                stage.put_unchanged(cursor.run);
+                Ok(Reply::Refused(Refusal::State(cause.message.to_string())))
+            }
+        };
     }
     match step {
         Some(step) if assume_done => {

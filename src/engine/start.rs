@@ -39,14 +39,12 @@ pub(super) fn start(
     }
     let mut scope = Scope::new(stage.now);
     scope.share("event", &stage.event_value(&event));
-    let mut asked = 0;
-    for bundle in candidates {
+    for (asked, bundle) in candidates.enumerate() {
         if asked == WORKFLOWS_PER_TASK {
             // The one before this was the last asked; names are in order.
             stage.push(Task::Start { event: no, after: previous(stage, &event, bundle) });
             break;
         }
-        asked += 1;
         let (code, detail, run) = match consider(stage, bundle, &event, &mut scope) {
             Ok(started) => started,
             Err(EvalError::Read(error)) => return Err(error),
@@ -94,10 +92,10 @@ fn consider(
         return Ok((code, Some(text), None));
     }
     let vars = start_vars(stage, &workflow, scope)?;
-    if let Some(condition) = &workflow.condition {
-        if let Test::False(text) = condition.test(scope, &Reads(stage))? {
-            return Ok((Code::If, Some(text), None));
-        }
+    if let Some(condition) = &workflow.condition
+        && let Test::False(text) = condition.test(scope, &Reads(stage))?
+    {
+        return Ok((Code::If, Some(text), None));
     }
     let key = match &workflow.key {
         Some(shape) => Some(key_text(&shape.eval(scope, &Reads(stage))?)?),

@@ -150,7 +150,7 @@ fn call(
     };
     let until = deadline(stage, step)?;
     let child = begin(stage, seed, false)?;
-    Ok(called(stage, cursor, child, wait.then_some(until)))
+    Ok(called(stage, cursor, child, if wait { Await::Until(until) } else { Await::Not }))
 }
 
 /// When the whole of a call or an escalation must be over, if its step says so.
@@ -176,15 +176,21 @@ pub(super) fn parent_of(cursor: &Cursor) -> Result<Parent, Cause> {
     Ok(Parent { run: cursor.run.no, pc: cursor.run.pc, depth })
 }
 
+/// Whether a caller waits for its child, and until when at most.
+pub(super) enum Await {
+    Not,
+    Until(Option<Instant>),
+}
+
 /// The caller waits for its child, at most until its deadline, or goes on.
 pub(super) fn called(
     stage: &mut Stage<'_>,
     cursor: &mut Cursor,
     child: RunNo,
-    wait: Option<Option<Instant>>,
+    wait: Await,
 ) -> Flow {
     trace(stage, &mut cursor.run, Trace::Called(child));
-    let Some(until) = wait else {
+    let Await::Until(until) = wait else {
         let value = Value::from([("run", Value::Int(child.0 as i64))]);
         return Flow::Done(value, "goes on without waiting".into());
     };

@@ -58,28 +58,32 @@ impl Draft {
 }
 
 fn hash_value(value: &Value, hasher: &mut Hasher) {
+    let (tag, bytes): (&[u8], &[u8]) = match value {
+        Value::Null => (b"n", &[]),
+        Value::Bool(flag) => (b"b", &[u8::from(*flag)]),
+        Value::Int(number) => (b"i", &number.to_be_bytes()),
+        Value::Float(number) => (b"f", &number.to_bits().to_be_bytes()),
+        Value::Text(text) => (b"t", text.as_bytes()),
+        Value::Instant(instant) => (b"a", &instant.as_micros().to_be_bytes()),
+        Value::Span(span) => (b"s", &span.as_micros().to_be_bytes()),
+        Value::List(items) => (b"l", &(items.len() as u64).to_be_bytes()),
+        Value::Map(map) => (b"m", &(map.len() as u64).to_be_bytes()),
+    };
+    hasher.part(tag).part(bytes);
     match value {
-        Value::Null => hasher.part(b"n"),
-        Value::Bool(flag) => hasher.part(&[b'b', u8::from(*flag)]),
-        Value::Int(number) => hasher.part(b"i").part(&number.to_be_bytes()),
-        Value::Float(number) => hasher.part(b"f").part(&number.to_bits().to_be_bytes()),
-        Value::Text(text) => hasher.part(b"t").part(text.as_bytes()),
-        Value::Instant(instant) => hasher.part(b"a").part(&instant.as_micros().to_be_bytes()),
-        Value::Span(span) => hasher.part(b"s").part(&span.as_micros().to_be_bytes()),
         Value::List(items) => {
-            hasher.part(b"l").part(&(items.len() as u64).to_be_bytes());
-            items.iter().for_each(|item| hash_value(item, hasher));
-            return;
+            for item in items {
+                hash_value(item, hasher);
+            }
         }
         Value::Map(map) => {
-            hasher.part(b"m").part(&(map.len() as u64).to_be_bytes());
             for (key, item) in map {
                 hasher.part(key.as_bytes());
                 hash_value(item, hasher);
             }
-            return;
         }
-    };
+        _ => {}
+    }
 }
 
 /// An accepted event.

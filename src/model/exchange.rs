@@ -39,9 +39,11 @@ impl Input {
     #[must_use]
     pub const fn run(&self) -> Option<RunNo> {
         match self {
-            Self::Timer(run) | Self::Start(run) | Self::Recover(run) => Some(*run),
-            Self::Outcome(settled) => Some(settled.run),
-            Self::Inbox(_, Task::Advance { run }) => Some(*run),
+            Self::Timer(run)
+            | Self::Start(run)
+            | Self::Recover(run)
+            | Self::Outcome(Settled { run, .. })
+            | Self::Inbox(_, Task::Advance { run }) => Some(*run),
             _ => None,
         }
     }

@@ -120,7 +120,7 @@ impl LinkKey {
         // HMAC takes a key of any length, so this never fails; an empty key would only make every
         // signature fail to verify against one made with ours.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0)
-            .unwrap_or_else(|_| Hmac::<Sha256>::new(&Default::default()));
+            .unwrap_or_else(|_| Hmac::<Sha256>::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
         mac.update(b"adjutant link\n");
         mac.update(payload);
         mac

@@ -179,10 +179,10 @@ fn collect(
 }
 
 fn event(state: &State, id: &str) -> Result<Option<Arc<StoredEvent>>, ReadError> {
-    if let Ok(no) = id.parse() {
-        if let Some(found) = state.event(EventNo(no))? {
-            return Ok(Some(found));
-        }
+    if let Ok(no) = id.parse()
+        && let Some(found) = state.event(EventNo(no))?
+    {
+        return Ok(Some(found));
     }
     let next = state.next_event().0;
     for no in (next.saturating_sub(SCAN).max(1)..next).rev() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use adjutant::actions::{Performer, RenderedMail, Secrets, Settings, TemplateSource};
 use adjutant::model::{
     ActionKind, Cause, Command, Digest, EffectKey, Event, EventNo, Instant, Lineage, Map, Outcome,
-    RunNo, Span, Value,
+    RunNo, Value,
 };
 
 /// What the performer takes for now: 2026-03-02T10:00:00Z.
@@ -44,7 +44,7 @@ pub(crate) fn command<const N: usize>(
         event: Arc::new(event),
         scope: Arc::new(Map::from([("vars".into(), Value::from([("n", Value::Int(3))]))])),
         armed,
-        timeout: Span::ZERO,
+        timeout: None,
     }
 }
 

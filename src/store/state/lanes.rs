@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::model::{Class, Effect, Name, Run, RunNo, Text, limits};
 
 #[derive(Default)]
+#[allow(clippy::struct_field_names, reason = "lanes by their names")]
 pub(super) struct Lanes {
     lanes: HashMap<Text, Lane>,
     /// Lanes with something pending.

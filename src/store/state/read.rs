@@ -10,6 +10,7 @@ use crate::model::{
     Address, ArmSubject, BundleId, Digest, EventNo, InboxNo, Instant, Name, Pattern, ReadError,
     Record, Run, RunNo, Status, StoredEvent, TraceEntry, Value, View,
 };
+use crate::store::contract::Row;
 use crate::store::{codec, keys};
 
 use super::State;
@@ -46,11 +47,7 @@ impl State {
     }
 
     /// Rows of a range in key order, at most `limit`.
-    fn rows(
-        &self,
-        range: Range<Vec<u8>>,
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ReadError> {
+    fn rows(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>, ReadError> {
         let mut over: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
         for overlay in [self.syncing.as_ref(), Some(&self.current)].into_iter().flatten() {
             for (key, row) in overlay.rows.range(range.clone()) {
@@ -114,6 +111,7 @@ impl State {
 
     /// Runs of a status that few have: failed, or alive (which is queued or active). `None` for
     /// the others, which only a scan finds. Newest first.
+    #[must_use]
     pub fn runs_in(&self, status: Status) -> Option<impl Iterator<Item = RunNo> + '_> {
         let set = match status {
             Status::Failed => &self.index.failed,

@@ -22,6 +22,9 @@ const KINDS: [&str; 2] = ["lead", "lead-x"];
 const IDS: [&str; 6] = ["a", "a b", "a/b", "ab", "b", "\u{e9}"];
 const FIELDS: [&str; 2] = ["by", "by-x"];
 
+/// A record with the values of its declared indexes.
+type Indexed = (Arc<Record>, Vec<(Name, Value)>);
+
 /// The latest rows, and the numbers given next.
 #[derive(Clone, Default)]
 struct Model {
@@ -29,7 +32,7 @@ struct Model {
     spilled: BTreeMap<RunNo, BTreeMap<u32, Vec<TraceEntry>>>,
     events: BTreeMap<EventNo, Arc<StoredEvent>>,
     identities: BTreeMap<Digest, (EventNo, Digest)>,
-    records: BTreeMap<Address, (Arc<Record>, Vec<(Name, Value)>)>,
+    records: BTreeMap<Address, Indexed>,
     inbox: BTreeMap<InboxNo, Task>,
     bundles: BTreeSet<BundleId>,
     indexes: Vec<(Name, Vec<Name>)>,
@@ -86,10 +89,6 @@ impl Pair {
 
     fn write(&mut self, writes: Vec<Write>) {
         self.state.apply(writes).unwrap();
-    }
-
-    fn subject(&mut self) -> Option<Text> {
-        self.s.maybe(|s| s.pick(&SUBJECTS).into())
     }
 
     fn new_event(&mut self) {

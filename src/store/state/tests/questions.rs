@@ -9,6 +9,7 @@ use crate::model::*;
 
 impl Pair {
     /// Asks everything there is to ask.
+    #[allow(clippy::too_many_lines, reason = "one question after the other")]
     pub(super) fn compare(&mut self) {
         let Self { state, now, s, .. } = self;
         let limit = s.pick(&[1, 2, 3, 1_000]);
