@@ -225,8 +225,10 @@ fn unhex(text: &str) -> Vec<u8> {
 #[test]
 fn write_the_sample_if_asked() {
     let store = sample();
-    let text: String =
-        rows(&store).iter().map(|(key, value)| format!("{} {}\n", hex(key), hex(value))).collect();
+    let text: String = rows(&store)
+        .iter()
+        .map(|(key, value)| [&hex(key), " ", &hex(value), "\n"].concat())
+        .collect();
     if let Ok(path) = std::env::var("ADJUTANT_WRITE_SAMPLE") {
         std::fs::write(path, &text).unwrap();
     }
