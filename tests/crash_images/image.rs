@@ -24,7 +24,7 @@ pub(crate) struct Disk<'a> {
     syncing: BTreeMap<usize, Vec<usize>>,
     /// The last acknowledged commit.
     pub(crate) acknowledged: u64,
-    /// Whether a new snapshot has got its name, though perhaps not on the disk.
+    /// Whether a new snapshot has got its name; changes of names are durable as they are made.
     pub(crate) renamed: bool,
 }
 

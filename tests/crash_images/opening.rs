@@ -1,5 +1,10 @@
 //! The power goes while a store is being opened after a crash: sled repairs its file then and
 //! writes a snapshot. Every image must open once more with the same commits.
+//!
+//! sled zeroes free segments after it has given the new snapshot its name. Zeroed segments without
+//! that snapshot cost commits (seen here: two of 351, and the whole store), so the store asks the
+//! file system to make changes of names durable at once. Where it does not do that, a second power
+//! cut within milliseconds, while the store opens after the first, can still cost commits.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +15,8 @@ use crate::image::Disk;
 use crate::workload::{Expected, Random};
 use crate::{SEED, copy_dir, number, open_image, options, strace_works, trace_child};
 
-/// Crashed stores whose opening is cut, and images of each.
-const CRASHED: usize = 5;
+/// Crashed stores whose opening is cut (`CRASH_OPENINGS` sets another number), and images of each.
+const CRASHED: u64 = 5;
 const IMAGES: usize = 12;
 
 #[test]
@@ -22,12 +27,13 @@ fn every_image_of_an_opening_opens() {
         return;
     }
     let seed = number(SEED, 1);
+    let crashed = number("CRASH_OPENINGS", CRASHED);
     let dir = tempfile::tempdir().unwrap();
     let trace = trace_child(dir.path(), seed, "filter");
     let mut random = Random(seed ^ 0x0ba5_eba1);
     let mut disk = Disk::new(fs::read(dir.path().join("first/db")).unwrap(), &trace);
     let mut moments: Vec<usize> =
-        (0..CRASHED).map(|_| random.below(trace.moments.len() as u64) as usize).collect();
+        (0..crashed).map(|_| random.below(trace.moments.len() as u64) as usize).collect();
     moments.sort_unstable();
     let mut expected = Expected::new(seed);
     let (mut failures, mut with_new, mut with_torn) = (Vec::new(), 0, 0);
@@ -40,7 +46,7 @@ fn every_image_of_an_opening_opens() {
         // what it holds, asked of a copy
         let copy = dir.path().join("image");
         copy_dir(&place, &copy);
-        let number = open_image(&copy, disk.acknowledged, &mut expected).unwrap();
+        let last = open_image(&copy, disk.acknowledged, &mut expected).unwrap();
 
         let opened = dir.path().join("opened");
         copy_dir(&place, &opened);
@@ -54,18 +60,28 @@ fn every_image_of_an_opening_opens() {
             copy_dir(&place, &copy);
             fs::write(copy.join("db"), second.image(&mut random, 50)).unwrap();
             if second.renamed {
-                with_new += u32::from(lay_snapshots(&place, &opened, &copy, &mut random));
+                lay_snapshots([&place, &opened, &copy], &mut random);
+                with_new += 1;
             } else {
                 with_torn += u32::from(lay_torn(&opened, &copy, &mut random));
             }
+            let lying = format!(
+                "snapshots before {:?}, after {:?}, in the image {:?}",
+                snapshots(&place),
+                snapshots(&opened),
+                snapshots(&copy)
+            );
+            let kept = dir.path().join("kept");
+            copy_dir(&copy, &kept);
             let outcome = last_commit(&copy);
-            if outcome.as_ref() != Ok(&number) {
+            if outcome.as_ref() != Ok(&last) {
                 failures.push(format!(
                     "crashed at moment {moment}, its opening at {cut} of {}: {outcome:?}, \
-                     expected {number}",
+                     expected {last}; {lying}",
                     opening.moments.len()
                 ));
-            } else if let Err(why) = open_image(&copy, number, &mut expected.clone()) {
+                keep_opening(&[(&place, "crashed"), (&opened, "opened"), (&kept, "image")]);
+            } else if let Err(why) = open_image(&copy, last, &mut expected.clone()) {
                 failures.push(format!("crashed at {moment}, its opening at {cut}: {why}"));
             }
         }
@@ -73,7 +89,7 @@ fn every_image_of_an_opening_opens() {
     println!(
         "seed {seed}: {} images of openings, {with_new} with the new snapshot, {with_torn} with a \
          torn one; {} failed",
-        CRASHED * IMAGES,
+        crashed as usize * IMAGES,
         failures.len()
     );
     assert!(with_new > 0 && with_torn > 0, "both must occur to be tested");
@@ -93,23 +109,17 @@ fn snapshots(dir: &Path) -> Vec<String> {
     names.filter(|name| name.starts_with("snap.")).collect()
 }
 
-/// Directories are synced last: the new snapshot may be there, and the old one may be gone then.
-/// Says whether the new one is there.
-fn lay_snapshots(before: &Path, after: &Path, image: &Path, random: &mut Random) -> bool {
-    let choice = random.below(3);
-    if choice == 0 {
-        return false;
-    }
+/// The new snapshot is there, and the old one may be gone.
+fn lay_snapshots([before, after, image]: [&Path; 3], random: &mut Random) {
     for name in snapshots(after) {
         fs::copy(after.join(&name), image.join(&name)).unwrap();
     }
-    if choice == 2 {
+    if random.below(2) == 0 {
         let after = snapshots(after);
         for name in snapshots(before).iter().filter(|name| !after.contains(name)) {
             fs::remove_file(image.join(name)).unwrap();
         }
     }
-    true
 }
 
 /// A part of the new snapshot may be there under the name it has while it is written.
@@ -119,4 +129,12 @@ fn lay_torn(after: &Path, image: &Path, random: &mut Random) -> bool {
     let part = random.below(bytes.len() as u64 + 1) as usize;
     fs::write(image.join(format!("{name}.generating")), &bytes[..part]).unwrap();
     true
+}
+
+fn keep_opening(what: &[(&Path, &str)]) {
+    if let Some(folder) = std::env::var_os("CRASH_KEEP") {
+        for (from, name) in what {
+            copy_dir(from, &Path::new(&folder).join(name));
+        }
+    }
 }
