@@ -148,10 +148,10 @@ mod tests {
             assert_eq!(status, 200);
             assert!(page.contains("<form method=\"post\"><button>Acknowledge"), "{page}");
         }
-        assert!(script.inputs().is_empty(), "looking changes nothing");
+        assert!(script.inputs.lock().unwrap().is_empty(), "looking changes nothing");
         let (status, page) = ask("POST", &token).await;
         assert!(status == 200 && page.contains("is acknowledged"), "{status} {page}");
-        let inputs = script.inputs();
+        let inputs = script.inputs.lock().unwrap().clone();
         assert!(
             matches!(&inputs[..], [Input::Operator(Operator::Acknowledge { run: RunNo(17), by })]
                 if &**by == "tom@ops.example"),
@@ -161,6 +161,6 @@ mod tests {
         assert_eq!(ask("POST", &old).await.0, 403);
         assert_eq!(ask("POST", "forged.token").await.0, 403);
         assert_eq!(ask("PUT", &token).await.0, 405);
-        assert_eq!(script.inputs().len(), 1);
+        assert_eq!(script.inputs.lock().unwrap().len(), 1);
     }
 }

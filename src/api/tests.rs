@@ -22,7 +22,7 @@ const LOOPBACK: Peer = Peer::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
 /// An engine that answers by rule and remembers what it was asked.
 #[derive(Default)]
 pub(super) struct Script {
-    inputs: Mutex<Vec<Input>>,
+    pub(super) inputs: Mutex<Vec<Input>>,
     queries: Mutex<Vec<Query>>,
     unavailable: Mutex<Option<Unavailable>>,
     starting: std::sync::atomic::AtomicBool,
@@ -53,11 +53,6 @@ impl Script {
         };
         tokio::task::yield_now().await;
         Ok(reply)
-    }
-
-    /// What it was asked to do.
-    pub(super) fn inputs(&self) -> Vec<Input> {
-        self.inputs.lock().unwrap().clone()
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "the shape of the real one")]
