@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant::actions::{Performer, Secrets, Settings as Actions};
-use adjutant::daemon::{Daemon, Fatal, Handle, Settings, Unavailable};
+use adjutant::daemon::{Daemon, Fatal, Handle, Health, Settings, Unavailable};
 use adjutant::model::{Draft, Input, Instant, Map, Reply, Retention, Value};
 use adjutant::pump::{Answer, Query};
 use adjutant::rules::{Context, RuleSet, SourceFile, Sources};
@@ -50,8 +50,21 @@ fn settings() -> Settings {
     Settings { retention: Retention::default(), queue_bytes: 64 << 20, links: None }
 }
 
-fn start(store: Arc<dyn Store>, dir: &Path) -> Daemon {
-    Daemon::start(store, rules(), performer(&dir.join("outbox")), settings()).unwrap()
+async fn start(store: Arc<dyn Store>, dir: &Path) -> Daemon {
+    let performer = performer(&dir.join("outbox"));
+    ready(Daemon::start(store, rules(), performer, settings()).unwrap()).await
+}
+
+/// Once it takes events.
+async fn ready(daemon: Daemon) -> Daemon {
+    let handle = daemon.handle();
+    let ready = async {
+        while handle.health() != Health::Ready {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(LONG, ready).await.expect("it gets ready");
+    daemon
 }
 
 fn event(id: &str) -> Input {
@@ -86,7 +99,7 @@ fn mails(dir: &Path) -> usize {
 async fn what_was_acknowledged_is_there_after_another_start() {
     let dir = tempfile::tempdir().unwrap();
     let store = || Arc::new(SledStore::open(&dir.path().join("state")).unwrap());
-    let mut daemon = start(store(), dir.path());
+    let mut daemon = start(store(), dir.path()).await;
     let threads: Vec<_> = (0..SUBMITTERS)
         .map(|thread| {
             let (handle, runtime) = (daemon.handle(), tokio::runtime::Handle::current());
@@ -120,7 +133,7 @@ async fn what_was_acknowledged_is_there_after_another_start() {
     drop((daemon, handle));
 
     // The same folder, the same events: all known. What the drain cut short goes on.
-    let mut daemon = start(store(), dir.path());
+    let mut daemon = start(store(), dir.path()).await;
     let handle = daemon.handle();
     for thread in 0..SUBMITTERS {
         for n in 0..EVENTS_EACH {
@@ -143,7 +156,7 @@ async fn what_was_acknowledged_is_there_after_another_start() {
 async fn fails(fault: Fault) -> Fatal {
     let dir = tempfile::tempdir().unwrap();
     let store = Arc::new(Faulty::new(MemoryStore::new()));
-    let mut daemon = start(store.clone(), dir.path());
+    let mut daemon = start(store.clone(), dir.path()).await;
     let handle = daemon.handle();
     assert!(matches!(
         handle.submit(event("before")).await,
@@ -173,7 +186,7 @@ async fn fails(fault: Fault) -> Fatal {
     // What was acknowledged before is there; nothing else ever was.
     store.forgive();
     store.crash();
-    let mut daemon = start(store, dir.path());
+    let mut daemon = start(store, dir.path()).await;
     let again = daemon.handle().submit(event("before")).await;
     assert!(matches!(again, Ok(Reply::Accepted { duplicate: true, .. })), "{again:?}");
     let again = daemon.handle().submit(event("n1")).await;
@@ -210,6 +223,7 @@ async fn a_queue_with_room_for_nothing_refuses() {
     let store = Arc::new(MemoryStore::new());
     let mut daemon =
         Daemon::start(store, rules(), performer(&dir.path().join("outbox")), settings).unwrap();
+    daemon = ready(daemon).await;
     let Input::Event(mut draft) = event("big") else { panic!("it is an event") };
     draft.extensions.insert("comment".into(), Value::text("x".repeat(1_000)));
     let answer = daemon.handle().submit(Input::Event(draft)).await;

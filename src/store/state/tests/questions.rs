@@ -104,14 +104,16 @@ impl Pair {
         let of_parent = |run: &Run| run.parent.as_ref().is_some_and(|p| p.run == parent);
         assert_eq!(state.children(parent), now.living(of_parent));
         for subject in SUBJECTS {
-            let about: Vec<_> = now
+            let mut about: Vec<_> = now
                 .events
                 .values()
+                .rev()
                 .filter(|e| e.event.subject.as_deref() == Some(subject))
                 .map(|e| e.event.no)
                 .filter(|no| *no > after_event)
                 .take(limit)
                 .collect();
+            about.reverse();
             assert_eq!(state.events_about(subject, after_event, limit), about);
         }
         for no in (0..8).map(EventNo) {
@@ -151,27 +153,29 @@ impl Pair {
 
         let lane_of = |run: &Run| run.effect().map(|effect| effect.lane.clone());
         assert_eq!(state.in_flight(), now.living(|run| now.is_started(run)).len());
-        for lane in LANES {
+        let room = |lane: &str| {
             let used =
                 now.living(|run| now.is_started(run) && lane_of(run).as_deref() == Some(lane));
             let most = if lane == "smtp" { limits::LANE_MAIL } else { limits::LANE_WEBHOOK };
-            assert_eq!(state.credit(lane), most.saturating_sub(used.len()), "{lane}");
-        }
-        let startable = |run: &Run| {
-            run.effect().is_some_and(|effect| {
-                effect.state == EffectState::Pending && state.credit(&effect.lane) > 0
-            })
+            most.saturating_sub(used.len())
         };
-        let waiting = now.living(startable);
+        let pending =
+            |run: &Run| run.effect().is_some_and(|effect| effect.state == EffectState::Pending);
+        for lane in LANES {
+            let queue = now.living(|run| pending(run) && lane_of(run).as_deref() == Some(lane));
+            let credit = if queue.is_empty() { room(lane) } else { 0 };
+            assert_eq!(state.credit(lane), credit, "{lane}");
+        }
+        let waiting =
+            now.living(|run| pending(run) && lane_of(run).is_some_and(|lane| room(&lane) > 0));
         // Whose turn it is, is the lanes' business; that it is one of the most urgent is checked.
         match state.startable() {
             None => assert!(waiting.is_empty(), "{waiting:?} could be started"),
             Some(no) => {
-                let first = now.runs[&no].effect().unwrap();
                 assert!(waiting.contains(&no), "{no} cannot be started");
-                let rivals = waiting.iter().filter_map(|no| now.runs[no].effect());
-                let most = rivals.filter(|e| e.lane == first.lane).map(|e| e.class).min();
-                assert_eq!(Some(first.class), most, "something more urgent waits in its lane");
+                let class = |no: &RunNo| now.runs[no].effect().map(|effect| effect.class);
+                let most = waiting.iter().map(class).min().flatten();
+                assert_eq!(class(&no), most, "something more urgent waits");
             }
         }
     }
