@@ -127,9 +127,7 @@ async fn batch(app: &App, events: Vec<Result<Draft, EventError>>) -> Response {
 }
 
 fn json<T: Serialize>(status: StatusCode, body: &T) -> Response {
-    let mut body = serde_json::to_vec(body).unwrap_or_default();
-    // A line of its own on a terminal.
-    body.push(b'\n');
+    let body = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

@@ -75,9 +75,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut body = serde_json::to_vec(&self.to_wire()).unwrap_or_default();
-        // A line of its own on a terminal.
-        body.push(b'\n');
+        let body = serde_json::to_vec(&self.to_wire()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
