@@ -7,13 +7,13 @@ use crate::model::{
     Write, limits,
 };
 use crate::rules::{Action, Bundle, Pc, Step, Workflow};
-use crate::script::{Scope, Test};
+use crate::script::{Expr, Scope, Test};
 
 use super::finish::{self, Ending};
 use super::reads::Reads;
 use super::scope;
 use super::stage::Stage;
-use super::start::Fault;
+use super::start::{Fault, clipped};
 use super::steps;
 
 /// A run with everything that doing its steps needs.
@@ -146,15 +146,21 @@ fn one(stage: &mut Stage<'_>, cursor: &mut Cursor, step: &Step) -> Result<Flow, 
         return Ok(Flow::Go(step.next, "left out".into()));
     }
     if let Action::Branch(arms) = &step.action {
+        let mut why: Text = "no branch matched".into();
         for arm in arms {
             let Some(condition) = &arm.condition else {
-                return Ok(Flow::Go(arm.target, arm.label.clone()));
+                return Ok(Flow::Go(arm.target, format!("{}: {why}", arm.label).into()));
             };
-            if condition.test(&cursor.scope, &Reads(stage))? == Test::True {
-                return Ok(Flow::Go(arm.target, arm.label.clone()));
+            match condition.test(&cursor.scope, &Reads(stage))? {
+                Test::True => {
+                    let held: Vec<&str> = condition.exprs().map(Expr::source).collect();
+                    let said = format!("{}: {}", arm.label, held.join(" && "));
+                    return Ok(Flow::Go(arm.target, clipped(&said)));
+                }
+                Test::False(text) => why = text,
             }
         }
-        return Ok(Flow::Go(step.next, "no branch matched".into()));
+        return Ok(Flow::Go(step.next, why));
     }
     steps::perform(stage, cursor, step)
 }
