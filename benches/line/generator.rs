@@ -3,6 +3,7 @@
 //! at which it should have been sent, and latencies count from there.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -23,8 +24,13 @@ use super::{moment, work};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Before trying again what was not answered: a restart takes longer.
 const AGAIN: Duration = Duration::from_millis(10);
+/// The status of a batch of which not all was accepted.
+const MULTI_STATUS: u16 = 207;
 /// After a refusal, so that refusals do not become the load.
 const REFUSED: Duration = Duration::from_millis(2);
+
+/// Makes the event with this number for a ledger.
+pub(crate) type Event = Arc<dyn Fn(&Ledger, usize) -> Vec<u8> + Send + Sync>;
 
 /// What is sent, where and how.
 #[derive(Clone)]
@@ -32,8 +38,12 @@ pub(crate) struct Load {
     address: SocketAddr,
     /// Connections, each with one request under way.
     pub(crate) connections: usize,
-    /// The type of the events.
-    pub(crate) kind: &'static str,
+    /// Makes an event of a number.
+    pub(crate) event: Event,
+    /// Events of a request; one is sent as it is, more as a batch.
+    pub(crate) batch: usize,
+    /// Requests at most.
+    pub(crate) most: usize,
     /// Sends an event until it is accepted, as a careful sender does.
     pub(crate) insists: bool,
     /// Ends a closed loop before its time.
@@ -42,11 +52,9 @@ pub(crate) struct Load {
     pub(crate) overtime: Duration,
 }
 
-/// A moment of the open loop for each event.
+/// When each request of an open loop is due.
 struct Pace {
     tickets: Semaphore,
-    taken: AtomicUsize,
-    total: usize,
     start: u64,
     per_second: f64,
     /// When unsent events are given up.
@@ -61,12 +69,12 @@ impl Pace {
 
     /// Hands out tickets as events fall due. Sleeps in a thread of its own: the runtime's timer is no
     /// finer than a millisecond.
-    fn keep(&self, connections: usize) {
+    fn keep(&self, total: usize, connections: usize) {
         let mut given = 0;
-        while given < self.total {
+        while given < total {
             let elapsed = moment::now().saturating_sub(self.start);
             let due = (elapsed as f64 * self.per_second / 1e9) as usize + 1;
-            let due = due.min(self.total);
+            let due = due.min(total);
             if due > given {
                 self.tickets.add_permits(due - given);
                 given = due;
@@ -85,7 +93,9 @@ impl Load {
         Self {
             address,
             connections: 64,
-            kind: work::KIND,
+            event: Arc::new(work::event),
+            batch: 1,
+            most: usize::MAX,
             insists: false,
             stop: Arc::default(),
             overtime: Duration::from_secs(10),
@@ -99,94 +109,120 @@ impl Load {
             tokio::time::sleep(length).await;
             stop.store(true, Relaxed);
         });
-        self.workers(ledger, None).await;
+        self.workers(ledger, self.most, None).await;
         timer.abort();
         self.stop.store(false, Relaxed);
     }
 
-    /// At a rate, for so long.
+    /// At a rate of events, for so long.
     pub(crate) async fn open(&self, ledger: &Arc<Ledger>, per_second: f64, length: Duration) {
         let start = moment::now();
+        let per_second = per_second / self.batch as f64;
+        let total = (per_second * length.as_secs_f64()).round().max(1.0) as usize;
         let pace = Arc::new(Pace {
             tickets: Semaphore::new(0),
-            taken: AtomicUsize::new(0),
-            total: (per_second * length.as_secs_f64()).round().max(1.0) as usize,
             start,
             per_second,
             end: start + moment::nanos(length) + moment::nanos(self.overtime),
         });
         let (keeper, connections) = (pace.clone(), self.connections);
-        let keeper = std::thread::spawn(move || keeper.keep(connections));
-        self.workers(ledger, Some(&pace)).await;
+        let keeper = std::thread::spawn(move || keeper.keep(total, connections));
+        self.workers(ledger, total, Some(&pace)).await;
         // It ends when the last event is due, and it does not panic.
         let _ = keeper.join();
     }
 
-    async fn workers(&self, ledger: &Arc<Ledger>, pace: Option<&Arc<Pace>>) {
-        let workers: Vec<_> = (0..self.connections)
-            .map(|_| tokio::spawn(self.clone().work(ledger.clone(), pace.cloned())))
-            .collect();
+    async fn workers(&self, ledger: &Arc<Ledger>, total: usize, pace: Option<&Arc<Pace>>) {
+        let left = Arc::new(Left { taken: AtomicUsize::new(0), total });
+        let work = |_| self.clone().work(ledger.clone(), left.clone(), pace.cloned());
+        let workers: Vec<_> = (0..self.connections).map(work).map(tokio::spawn).collect();
         for worker in workers {
             // A worker does not panic.
             let _ = worker.await;
         }
     }
 
-    async fn work(self, ledger: Arc<Ledger>, pace: Option<Arc<Pace>>) {
-        let mut line = Line { address: self.address, open: None };
+    async fn work(self, ledger: Arc<Ledger>, left: Arc<Left>, pace: Option<Arc<Pace>>) {
+        let mut line = Line::to(self.address);
         loop {
-            let intended = match &pace {
-                None if self.stop.load(Relaxed) => return,
-                None => None,
-                Some(pace) => {
-                    if let Ok(ticket) = pace.tickets.acquire().await {
-                        ticket.forget();
-                    }
-                    let n = pace.taken.fetch_add(1, Relaxed);
-                    if n >= pace.total || moment::now() > pace.end {
-                        return;
-                    }
-                    Some(pace.due(n))
-                }
+            if let Some(pace) = &pace
+                && let Ok(ticket) = pace.tickets.acquire().await
+            {
+                ticket.forget();
+            }
+            let n = left.taken.fetch_add(1, Relaxed);
+            let over = match &pace {
+                None => self.stop.load(Relaxed),
+                Some(pace) => moment::now() > pace.end,
             };
-            let seq = ledger.take();
-            self.event(&mut line, &ledger, seq, intended).await;
+            if n >= left.total || over {
+                return;
+            }
+            let due = pace.as_ref().map(|pace| pace.due(n));
+            let events = ledger.take(self.batch);
+            while !self.send(&mut line, &ledger, events.clone(), due).await && self.insists {}
         }
     }
 
-    /// Sends one event, and again if it must be.
-    async fn event(&self, line: &mut Line, ledger: &Ledger, seq: usize, intended: Option<u64>) {
-        let row = ledger.row(seq);
-        loop {
-            let event = work::event(ledger.run, seq, self.kind, ledger.matching);
-            let ready = line.ready().await;
-            let sent = moment::now();
-            row.intended.store(intended.unwrap_or(sent), Relaxed);
+    /// Sends events once and writes down what became of each; whether all were accepted.
+    async fn send(
+        &self,
+        line: &mut Line,
+        ledger: &Ledger,
+        seqs: Range<usize>,
+        due: Option<u64>,
+    ) -> bool {
+        let (media, body) = self.body(ledger, seqs.clone());
+        let ready = line.ready().await;
+        let sent = moment::now();
+        for row in seqs.clone().map(|seq| ledger.row(seq)) {
+            row.intended.store(due.unwrap_or(sent), Relaxed);
             row.sent.store(sent, Relaxed);
-            let answer = if ready { line.post(CLOUD_EVENT, event.into()).await } else { None };
-            match answer {
-                Some(answer) => {
-                    row.answered.store(moment::now(), Relaxed);
-                    row.status.store(answer.status, Relaxed);
-                    row.retry_after.store(u16::from(answer.retry_after), Relaxed);
-                    if row.accepted() {
-                        return;
-                    }
-                    tokio::time::sleep(REFUSED).await;
-                }
-                None => tokio::time::sleep(AGAIN).await,
-            }
-            if !self.insists {
-                return;
-            }
         }
+        let answer = if ready { line.post("/v1/events", media, body).await } else { None };
+        let Some(answer) = answer else {
+            tokio::time::sleep(AGAIN).await;
+            return false;
+        };
+        let answered = moment::now();
+        for (row, status) in
+            seqs.clone().map(|seq| ledger.row(seq)).zip(answer.statuses(seqs.len()))
+        {
+            row.answered.store(answered, Relaxed);
+            row.status.store(status, Relaxed);
+            row.retry_after.store(u16::from(answer.retry_after), Relaxed);
+        }
+        let accepted = seqs.into_iter().all(|seq| ledger.row(seq).accepted());
+        if !accepted {
+            tokio::time::sleep(REFUSED).await;
+        }
+        accepted
+    }
+
+    fn body(&self, ledger: &Ledger, seqs: Range<usize>) -> (&'static str, Bytes) {
+        if self.batch == 1 {
+            return (CLOUD_EVENT, (self.event)(ledger, seqs.start).into());
+        }
+        let mut body = Vec::with_capacity(seqs.len() * 400);
+        for seq in seqs {
+            body.push(if body.is_empty() { b'[' } else { b',' });
+            body.extend_from_slice(&(self.event)(ledger, seq));
+        }
+        body.push(b']');
+        (CLOUD_EVENTS, body.into())
     }
 }
 
+/// Requests that are still to be sent.
+struct Left {
+    taken: AtomicUsize,
+    total: usize,
+}
+
 /// The media type of one structured event.
-pub(crate) const CLOUD_EVENT: &str = "application/cloudevents+json";
+const CLOUD_EVENT: &str = "application/cloudevents+json";
 /// The media type of many.
-pub(crate) const CLOUD_EVENTS: &str = "application/cloudevents-batch+json";
+const CLOUD_EVENTS: &str = "application/cloudevents-batch+json";
 
 /// What came back.
 pub(crate) struct Answer {
@@ -194,19 +230,40 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Whether it says when to come again.
     pub(crate) retry_after: bool,
-    /// The body.
-    pub(crate) body: Bytes,
+    body: Bytes,
+}
+
+impl Answer {
+    /// The status of each of so many events: that of the answer, unless it is about each by itself.
+    fn statuses(&self, events: usize) -> Vec<u16> {
+        #[derive(serde::Deserialize)]
+        struct One {
+            status: u16,
+        }
+        #[derive(serde::Deserialize)]
+        struct Each {
+            results: Vec<One>,
+        }
+        if self.status != MULTI_STATUS {
+            return vec![self.status; events];
+        }
+        let each = serde_json::from_slice::<Each>(&self.body).map(|each| each.results);
+        each.unwrap_or_default().iter().map(|one| one.status).collect()
+    }
 }
 
 /// One connection, opened again when it broke.
 pub(crate) struct Line {
-    /// Where to.
-    pub(crate) address: SocketAddr,
-    /// The connection, if there is one.
-    pub(crate) open: Option<SendRequest<Full<Bytes>>>,
+    address: SocketAddr,
+    open: Option<SendRequest<Full<Bytes>>>,
 }
 
 impl Line {
+    /// Not yet open.
+    pub(crate) const fn to(address: SocketAddr) -> Self {
+        Self { address, open: None }
+    }
+
     /// Whether there is a connection that takes a request.
     pub(crate) async fn ready(&mut self) -> bool {
         if let Some(open) = &mut self.open
@@ -218,10 +275,10 @@ impl Line {
         self.open.is_some()
     }
 
-    /// Sends events; `None` when no answer came.
-    pub(crate) async fn post(&mut self, media: &'static str, body: Bytes) -> Option<Answer> {
+    /// Sends something; `None` when no answer came.
+    pub(crate) async fn post(&mut self, path: &str, media: &str, body: Bytes) -> Option<Answer> {
         let sender = self.open.as_mut()?;
-        let request = Request::post("/v1/events")
+        let request = Request::post(path)
             .header(HOST, "127.0.0.1")
             .header(CONTENT_TYPE, media)
             .body(Full::new(body))

@@ -30,7 +30,7 @@ impl Latencies {
 
     /// From when an event was sent until it was answered, of those accepted.
     pub(crate) fn of_answers(ledger: &Ledger) -> Self {
-        let rows = (0..ledger.len()).map(|seq| ledger.row(seq)).filter(|row| row.accepted());
+        let rows = ledger.rows().map(|(_, row)| row).filter(|row| row.accepted());
         Self(
             rows.map(|row| row.answered.load(Relaxed).saturating_sub(row.sent.load(Relaxed)))
                 .collect(),
@@ -39,7 +39,7 @@ impl Latencies {
 
     /// How late events were sent.
     pub(crate) fn of_generator(ledger: &Ledger) -> Self {
-        let rows = (0..ledger.len()).map(|seq| ledger.row(seq));
+        let rows = ledger.rows().map(|(_, row)| row);
         let sent = rows.filter(|row| row.sent.load(Relaxed) > 0);
         Self(
             sent.map(|row| row.sent.load(Relaxed).saturating_sub(row.intended.load(Relaxed)))

@@ -4,6 +4,7 @@
 //! Rows are allocated in pieces: the number of events of a closed loop is not known before.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
@@ -92,9 +93,10 @@ impl Ledger {
         })
     }
 
-    /// The number of the next event.
-    pub(crate) fn take(&self) -> usize {
-        self.next.fetch_add(1, Relaxed)
+    /// The numbers of the next events.
+    pub(crate) fn take(&self, count: usize) -> Range<usize> {
+        let first = self.next.fetch_add(count, Relaxed);
+        first..first + count
     }
 
     /// Events so far.
@@ -109,7 +111,8 @@ impl Ledger {
         &piece[seq % PIECE]
     }
 
-    fn rows(&self) -> impl Iterator<Item = (usize, &Row)> {
+    /// Every event with its number.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (usize, &Row)> {
         (0..self.len()).map(|seq| (seq, self.row(seq)))
     }
 

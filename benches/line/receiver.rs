@@ -99,8 +99,8 @@ impl Receiver {
 }
 
 /// Takes connections, reads nothing and says nothing.
-pub(crate) async fn silent() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+pub(crate) async fn silent(at: Ipv4Addr) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((at, 0)).await?;
     let address = listener.local_addr()?;
     tokio::spawn(async move {
         let mut held: Vec<TcpStream> = Vec::new();

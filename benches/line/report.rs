@@ -28,7 +28,8 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    fn show(self, value: f64) -> String {
+    /// A value for people.
+    pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::Count => thousands(value),
             Self::Millis => format!("{} ms", digits(value)),
@@ -51,6 +52,8 @@ pub(crate) enum Target {
     AtLeast(f64),
     /// At least this share of the floor's.
     OfFloor(f64),
+    /// Must not happen, whatever the machine: if it does, the benchmark fails.
+    Never,
 }
 
 /// One line of the table.
@@ -61,6 +64,7 @@ pub(crate) struct Row {
     unit: Unit,
     floor: Option<f64>,
     ours: Option<f64>,
+    given_ratio: Option<f64>,
     target: Option<Target>,
 }
 
@@ -68,7 +72,7 @@ impl Row {
     /// A figure of the daemon: `name` is for programs, `what` for people.
     pub(crate) fn new(name: &str, what: &str, unit: Unit, ours: impl Into<Option<f64>>) -> Self {
         let (name, what) = (name.to_owned(), what.to_owned());
-        Self { name, what, unit, floor: None, ours: ours.into(), target: None }
+        Self { name, what, unit, floor: None, ours: ours.into(), given_ratio: None, target: None }
     }
 
     /// The same of the floor.
@@ -78,14 +82,20 @@ impl Row {
     }
 
     /// What it should be.
-    pub(crate) fn target(mut self, target: Target) -> Self {
-        self.target = Some(target);
+    pub(crate) fn target(mut self, target: impl Into<Option<Target>>) -> Self {
+        self.target = target.into();
+        self
+    }
+
+    /// A ratio found in another way than by dividing the two.
+    pub(crate) fn with_ratio(mut self, ratio: Option<f64>) -> Self {
+        self.given_ratio = ratio;
         self
     }
 
     fn ratio(&self) -> Option<f64> {
         let floor = self.floor.filter(|floor| *floor > 0.0)?;
-        Some(self.ours? / floor)
+        self.given_ratio.or(Some(self.ours? / floor))
     }
 
     fn met(&self) -> Option<bool> {
@@ -94,6 +104,7 @@ impl Row {
             Target::AtMost(most) => Some(ours <= most),
             Target::AtLeast(least) => Some(ours >= least),
             Target::OfFloor(share) => Some(self.ratio()? >= share),
+            Target::Never => Some(ours <= 0.0),
         }
     }
 
@@ -106,6 +117,7 @@ impl Row {
             Some(Target::AtMost(most)) => format!("≤ {}", self.unit.show(most)),
             Some(Target::AtLeast(least)) => format!("≥ {}", self.unit.show(least)),
             Some(Target::OfFloor(share)) => format!("≥ {share} × floor"),
+            Some(Target::Never) => "0".to_owned(),
         };
         let met = match self.met() {
             None => "",
@@ -164,6 +176,19 @@ impl Report {
     /// Puts a section at the end.
     pub(crate) fn add(&mut self, section: Section) {
         self.sections.push(section);
+    }
+
+    /// What happened and must never.
+    pub(crate) fn broken(&self) -> Vec<String> {
+        let rows = self
+            .sections
+            .iter()
+            .flat_map(|section| section.rows.iter().map(|row| (&section.title, row)));
+        rows.filter(|(_, row)| {
+            matches!(row.target, Some(Target::Never)) && row.met() == Some(false)
+        })
+        .map(|(title, row)| format!("{title}: {}", row.what))
+        .collect()
     }
 
     /// Ready to be pasted.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use adjutant::store::{SledStore, Store as _};
 use tempfile::TempDir;
 
 use super::outcome::Result;
@@ -20,6 +21,8 @@ const START: Duration = Duration::from_mins(3);
 const STOP: Duration = Duration::from_mins(1);
 /// How often it is asked whether it is ready; this is how exact the time of a start is.
 const ASK: Duration = Duration::from_millis(1);
+/// Rows read at a time.
+const SCAN: usize = 10_000;
 /// Lines of its log that are shown when it does not start.
 const LOG_LINES: usize = 20;
 
@@ -48,18 +51,26 @@ impl Subject {
     }
 
     /// The daemon with these rules and more lines of configuration, which must not name
-    /// `data_dir http rules plugins`. Lines below `webhooks:` are indented by two.
-    pub(crate) fn adjutant(rules: &str, webhooks: &str) -> Result<Self> {
+    /// `data_dir http rules plugins`. Lines indented by two belong to `webhooks:`.
+    pub(crate) fn adjutant(rules: &str, more: &str) -> Result<Self> {
         let subject = Self::new(Program::Adjutant, "")?;
         let config = format!(
             "data_dir: data\nrules: [rules]\nplugins: []\nhttp:\n  listen: 127.0.0.1:{}\nwebhooks:\n  \
-             allow_networks: [127.0.0.0/8]\n{webhooks}",
+             allow_networks: [127.0.0.0/8]\n{more}",
             subject.port
         );
-        fs::create_dir_all(subject.path("rules"))?;
-        fs::write(subject.path("adjutant.yaml"), config)?;
-        fs::write(subject.path("rules/line.yaml"), rules)?;
+        subject.write("adjutant.yaml", &config)?;
+        subject.write("rules/line.yaml", rules)?;
         Ok(subject)
+    }
+
+    /// Writes a file in its folder.
+    pub(crate) fn write(&self, relative: &str, text: &str) -> Result<()> {
+        let path = self.path(relative);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(fs::write(path, text)?)
     }
 
     fn new(program: Program, hook: &str) -> Result<Self> {
@@ -165,6 +176,23 @@ impl Subject {
         match status {
             200 => Ok(serde_json::from_str(&body)?),
             _ => Err(format!("GET {path} was answered {status}: {body}").into()),
+        }
+    }
+
+    /// Bytes of keys and values in its store, which must be stopped: what the disk is used for.
+    pub(crate) fn live(&self) -> Result<f64> {
+        let store = SledStore::open(&self.path("data/state"))?;
+        let (mut bytes, mut from) = (0.0, Vec::new());
+        loop {
+            let rows = store.scan(&from, &[u8::MAX; 8], SCAN)?;
+            bytes += rows.iter().map(|(key, value)| (key.len() + value.len()) as f64).sum::<f64>();
+            match rows.last() {
+                Some((last, _)) if rows.len() == SCAN => {
+                    // The next key there can be.
+                    from = [last, [0].as_slice()].concat();
+                }
+                _ => return Ok(bytes),
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 //! conditions. A round: start, idle, 100 events a second, full load and its drain, half of the maximum,
 //! SIGKILL under full load, restart, audit.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
@@ -10,9 +9,9 @@ use super::latency::Latencies;
 use super::ledger::{Audit, Ledger, Matching};
 use super::outcome::Result;
 use super::receiver::Receiver;
-use super::report::{Row, Section, Target, Unit, median};
-use super::subject::{self, Program, Subject};
-use super::{generator, meter, moment, say, work};
+use super::report::Section;
+use super::subject::{Program, Subject};
+use super::{generator, meter, moment, say, w1_table, work};
 
 /// Events a second of the quiet load.
 const LOW: f64 = 100.0;
@@ -34,26 +33,45 @@ pub(crate) struct Plan {
     pub(crate) open: Duration,
 }
 
-/// What one round found.
+/// What one round found. Bytes, seconds, events a second.
 #[derive(Clone, Debug, Default)]
-struct Round {
-    start: f64,
-    restart: f64,
-    idle: f64,
-    peak: f64,
-    drained: f64,
-    accepted: f64,
-    sustained: f64,
-    refused: usize,
-    cpu_low: f64,
-    cpu_full: f64,
-    disk: f64,
-    generator: f64,
-    closed: Latencies,
-    low: Latencies,
-    half: Latencies,
-    lag: Latencies,
-    audit: Audit,
+pub(crate) struct Round {
+    /// Start to ready, empty.
+    pub(crate) start: f64,
+    /// The same after the SIGKILL.
+    pub(crate) restart: f64,
+    /// Memory before anything was sent.
+    pub(crate) idle: f64,
+    /// The most until the drain was over.
+    pub(crate) peak: f64,
+    /// Memory after it.
+    pub(crate) drained: f64,
+    /// See [`Rates`].
+    pub(crate) accepted: f64,
+    /// See [`Rates`].
+    pub(crate) sustained: f64,
+    /// Events of the closed loop that were not accepted.
+    pub(crate) refused: usize,
+    /// Processor time of an event of the quiet load.
+    pub(crate) cpu_low: f64,
+    /// The same under full load, its drain included.
+    pub(crate) cpu_full: f64,
+    /// What the data grew by on the disk for each event of the closed loop.
+    pub(crate) disk: f64,
+    /// Keys and values an event; the floor has none.
+    pub(crate) stored: Option<f64>,
+    /// Cores that the generator and the receiver took under full load.
+    pub(crate) generator: f64,
+    /// Event → webhook in the closed loop.
+    pub(crate) closed: Latencies,
+    /// The same of the quiet load.
+    pub(crate) low: Latencies,
+    /// The same at half of the maximum.
+    pub(crate) half: Latencies,
+    /// How late the generator was at half of the maximum.
+    pub(crate) lag: Latencies,
+    /// Of all loads of the round, the one that was killed included.
+    pub(crate) audit: Audit,
 }
 
 /// Runs the rounds.
@@ -69,7 +87,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Section> {
             rounds.push(round);
         }
     }
-    Ok(section(plan, &floors, &ours))
+    Ok(w1_table::section(plan, &floors, &ours))
 }
 
 /// W1's daemon or floor, not yet started.
@@ -137,6 +155,11 @@ async fn round(program: Program, plan: Plan) -> Result<Round> {
     settle(&killed).await;
     tokio::time::sleep(REST).await;
     let ledgers = [&warm, &low, &full, &half, &killed];
+    if program == Program::Adjutant {
+        subject.stop()?;
+        let events: usize = ledgers.iter().map(|ledger| ledger.len()).sum();
+        round.stored = Some(subject.live()? / events.max(1) as f64);
+    }
     round.audit = ledgers.iter().fold(Audit::default(), |sum, one| sum.with(one.audit()));
     Ok(round)
 }
@@ -153,7 +176,7 @@ pub(crate) struct Rates {
 /// See [`Rates`].
 pub(crate) fn rates(ledger: &Ledger) -> Rates {
     let (mut first, mut last, mut accepted) = (u64::MAX, 0, 0.0);
-    for row in (0..ledger.len()).map(|seq| ledger.row(seq)) {
+    for (_, row) in ledger.rows() {
         first = first.min(row.sent.load(Relaxed));
         if row.accepted() {
             last = last.max(row.answered.load(Relaxed));
@@ -168,16 +191,19 @@ pub(crate) fn rates(ledger: &Ledger) -> Rates {
 }
 
 /// Waits until everything accepted came back, but not for ever: what is missing shows in the audit.
-pub(crate) async fn settle(ledger: &Arc<Ledger>) -> bool {
-    let end = moment::now() + moment::nanos(DRAIN);
+pub(crate) async fn settle(ledger: &Ledger) {
+    settle_until(ledger, moment::now() + moment::nanos(DRAIN)).await;
+}
+
+/// The same until a moment.
+pub(crate) async fn settle_until(ledger: &Ledger, end: u64) {
     while !ledger.is_settled() {
         if moment::now() > end {
             say("gave up waiting for webhooks that did not come");
-            return false;
+            return;
         }
         tokio::time::sleep(LOOK).await;
     }
-    true
 }
 
 /// The rate that the daemon sustains, by a short closed loop.
@@ -186,114 +212,4 @@ pub(crate) async fn maximum(subject: &Subject, receiver: &Receiver) -> f64 {
     generator::Load::to(subject.address()).closed(&ledger, Duration::from_secs(3)).await;
     settle(&ledger).await;
     rates(&ledger).sustained
-}
-
-fn section(plan: Plan, floors: &[Round], ours: &[Round]) -> Section {
-    let mut section = Section::new("W1: events in, half of them a webhook out");
-    let mut pair = |name: &str, what: &str, unit, get: &dyn Fn(&Round) -> f64, target| {
-        let row = Row::new(name, what, unit, median(ours.iter().map(get)));
-        let row = row.floor(median(floors.iter().map(get)));
-        section.row(match target {
-            Some(target) => row.target(target),
-            None => row,
-        });
-    };
-    let share = Some(Target::OfFloor(0.6));
-    pair("accepted", "accepted/s, 64 connections", Unit::Count, &|round| round.accepted, share);
-    pair("sustained", "sustained/s, with the drain", Unit::Count, &|round| round.sustained, share);
-    let most = |most| Some(Target::AtMost(most));
-    pair("cpu_full", "CPU an event, full load", Unit::Millis, &|r| r.cpu_full * 1e3, most(0.06));
-    pair("cpu_low", "CPU an event at 100/s", Unit::Millis, &|r| r.cpu_low * 1e3, most(1.0));
-    let pooled = |rounds: &[Round], get: fn(&Round) -> &Latencies, at| {
-        let mut all = Latencies::default();
-        rounds.iter().for_each(|round| all.add(get(round)));
-        all.at(at)
-    };
-    type Loop = (&'static str, &'static str, fn(&Round) -> &Latencies, [Option<f64>; 3]);
-    let loops: [Loop; 3] = [
-        ("low", "event → webhook at 100/s", |round| &round.low, [Some(1.5), Some(4.0), None]),
-        ("half", "… at half of the maximum", |round| &round.half, [None, Some(15.0), Some(50.0)]),
-        ("closed", "… in the closed loop", |round| &round.closed, [None; 3]),
-    ];
-    for (name, what, get, targets) in loops {
-        for ((at, label), target) in
-            [(0.5, "p50"), (0.99, "p99"), (0.999, "p99.9")].into_iter().zip(targets)
-        {
-            let what = format!("{what}, {label}");
-            let row =
-                Row::new(&format!("{name}_{label}"), &what, Unit::Millis, pooled(ours, get, at));
-            let row = row.floor(pooled(floors, get, at));
-            section.row(match target {
-                Some(most) => row.target(Target::AtMost(most)),
-                None => row,
-            });
-        }
-    }
-    let mut pair = |name: &str, what: &str, unit, get: &dyn Fn(&Round) -> f64, target| {
-        let row = Row::new(name, what, unit, median(ours.iter().map(get)));
-        let row = row.floor(median(floors.iter().map(get)));
-        section.row(match target {
-            Some(most) => row.target(Target::AtMost(most)),
-            None => row,
-        });
-    };
-    pair("idle", "memory, idle", Unit::Megabytes, &|round| round.idle, Some(20e6));
-    pair("peak", "memory, most under full load", Unit::Megabytes, &|r| r.peak, Some(150e6));
-    pair("drained", "memory, after the drain", Unit::Megabytes, &|round| round.drained, None);
-    pair("disk", "disk an event", Unit::Bytes, &|round| round.disk, None);
-    pair("start", "start to ready, empty", Unit::Seconds, &|round| round.start, Some(0.1));
-    pair("restart", "restart to ready after SIGKILL", Unit::Seconds, &|round| round.restart, None);
-    let sum = |rounds: &[Round], get: fn(&Audit) -> usize| {
-        rounds.iter().map(|round| get(&round.audit)).sum::<usize>() as f64
-    };
-    type Count = (&'static str, &'static str, fn(&Audit) -> usize, Option<f64>);
-    let counts: [Count; 4] = [
-        ("lost", "accepted and never delivered", |audit| audit.lost, Some(0.0)),
-        ("two_keys", "delivered under two keys", |audit| audit.two_keys, Some(0.0)),
-        ("unasked", "delivered and not matching", |audit| audit.unasked, Some(0.0)),
-        ("repeated", "repeated under the same key", |audit| audit.repeated, None),
-    ];
-    for (name, what, get, target) in counts {
-        let row = Row::new(name, what, Unit::Count, sum(ours, get)).floor(sum(floors, get));
-        section.row(match target {
-            Some(most) => row.target(Target::AtMost(most)),
-            None => row,
-        });
-    }
-    let binary = std::fs::metadata(subject::binary()).map_or(0.0, |found| found.len() as f64);
-    let row = Row::new("binary", "binary, with line tables", Unit::Megabytes, binary);
-    section.row(row.target(Target::AtMost(25e6)));
-    notes(&mut section, plan, floors, ours);
-    section
-}
-
-fn notes(section: &mut Section, plan: Plan, floors: &[Round], ours: &[Round]) {
-    let ratios: Vec<f64> =
-        ours.iter().zip(floors).map(|(ours, floor)| ours.sustained / floor.sustained).collect();
-    let each: Vec<String> = ours
-        .iter()
-        .zip(floors)
-        .zip(&ratios)
-        .map(|((ours, floor), ratio)| {
-            format!("{:.0} of {:.0} = {ratio:.2}", ours.sustained, floor.sustained)
-        })
-        .collect();
-    section.note(format!(
-        "sustained/s by round: {}; median ratio {:.2}",
-        each.join(", "),
-        median(ratios).unwrap_or(0.0)
-    ));
-    let mut lag = Latencies::default();
-    ours.iter().chain(floors).for_each(|round| lag.add(&round.lag));
-    let generator = median(ours.iter().map(|round| round.generator)).unwrap_or(0.0);
-    section.note(format!(
-        "{} rounds of each in turns; closed loop {:.0?}, open loops {:.0?} each, counted from the moment \
-         an event should have been sent; the generator was late by {:.2} ms at p99 at half of the \
-         maximum, and with the receiver took {generator:.2} cores under full load; {} events refused",
-        plan.rounds,
-        plan.full,
-        plan.open,
-        lag.at(0.99).unwrap_or(0.0),
-        ours.iter().map(|round| round.refused).sum::<usize>(),
-    ));
 }
