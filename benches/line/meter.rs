@@ -19,6 +19,16 @@ pub(crate) fn cpu(pid: u32) -> f64 {
     (ticks(11).unwrap_or(0.0) + ticks(12).unwrap_or(0.0)) / TICKS
 }
 
+/// Seconds of processor time that the whole machine used so far, and that its host kept for others.
+pub(crate) fn machine() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let line = stat.lines().next().unwrap_or_default();
+    let fields: Vec<f64> = line.split_whitespace().skip(1).filter_map(|f| f.parse().ok()).collect();
+    // user nice system idle iowait irq softirq steal; what follows is counted in them.
+    let busy = fields.iter().enumerate().take(8).filter(|(at, _)| ![3, 4].contains(at));
+    busy.map(|(_, ticks)| ticks).sum::<f64>() / TICKS
+}
+
 /// Memory of a process in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {

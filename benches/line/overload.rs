@@ -53,7 +53,7 @@ async fn overload(
 ) -> Result<()> {
     let maximum = w1::maximum(subject, receiver).await;
     let rate = 2.0 * maximum;
-    let mut before = Latencies::end_to_end(&quiet(subject, receiver).await);
+    let mut before = Latencies::end_to_end(quiet(subject, receiver).await.as_ref());
 
     let ledger = receiver.ledgers.open(Matching::Half);
     let mut load = subject.load();

@@ -62,6 +62,8 @@ pub(crate) struct Round {
     pub(crate) stored: Option<f64>,
     /// Cores that the generator and the receiver took under full load.
     pub(crate) generator: f64,
+    /// Cores that neither they nor the subject took, and that were not idle.
+    pub(crate) strangers: f64,
     /// Event → webhook in the closed loop.
     pub(crate) closed: Latencies,
     /// The same of the quiet load.
@@ -119,10 +121,14 @@ async fn round(program: Program, plan: Plan) -> Result<Round> {
 
     let full = receiver.ledgers.open(Matching::Half);
     let (before, disk) = (meter::cpu(subject.pid()), subject.disk());
-    let (own, began) = (meter::cpu(std::process::id()), moment::now());
+    let own = || meter::cpu(std::process::id());
+    let (ours, machine, began) = (own(), meter::machine(), moment::now());
     subject.load().closed(&full, plan.full).await;
     let loaded = moment::seconds_between(began, moment::now());
-    round.generator = (meter::cpu(std::process::id()) - own) / loaded;
+    let (ours, machine) = (own() - ours, meter::machine() - machine);
+    round.generator = ours / loaded;
+    let strangers = machine - ours - (meter::cpu(subject.pid()) - before);
+    round.strangers = strangers.max(0.0) / loaded;
     settle(&full).await;
     let events = full.len().max(1) as f64;
     round.cpu_full = (meter::cpu(subject.pid()) - before) / events;

@@ -64,6 +64,9 @@ const COSTS: [Figure; 8] = [
     ("restart", "restart to ready after SIGKILL", Unit::Seconds, |round| round.restart, None),
 ];
 
+/// Cores that other processes may take before wall-clock figures say little.
+const QUIET: f64 = 0.1;
+
 /// Latencies: name, words, where they stand, what p50, p99 and p99.9 should be in milliseconds.
 type Loop = (&'static str, &'static str, fn(&Round) -> &Latencies, [Option<f64>; 3]);
 
@@ -108,7 +111,9 @@ pub(crate) fn section(plan: Plan, floors: &[Round], ours: &[Round]) -> Section {
             section.row(row.floor(pooled(floors, get, share)).target(target.map(Target::AtMost)));
         }
     }
-    COSTS.into_iter().for_each(|cost| section.row(figure(cost)));
+    for cost in COSTS {
+        section.row(figure(cost));
+    }
     let stored = median(ours.iter().filter_map(|round| round.stored));
     section.row(Row::new("stored", "keys and values an event", Unit::Bytes, stored));
     for (name, what, get, target) in COUNTS {
@@ -127,7 +132,9 @@ pub(crate) fn section(plan: Plan, floors: &[Round], ours: &[Round]) -> Section {
 
 fn pooled(rounds: &[Round], get: fn(&Round) -> &Latencies, share: f64) -> Option<f64> {
     let mut all = Latencies::default();
-    rounds.iter().for_each(|round| all.add(get(round)));
+    for round in rounds {
+        all.add(get(round));
+    }
     all.at(share)
 }
 
@@ -151,10 +158,15 @@ fn notes(section: &mut Section, plan: Plan, floors: &[Round], ours: &[Round]) {
     section.note(format!("sustained/s by round: {}; the ratio is their median", each.join(", ")));
     let lag = pooled(&[ours, floors].concat(), |round| &round.lag, 0.99).unwrap_or(0.0);
     let generator = median(ours.iter().map(|round| round.generator)).unwrap_or(0.0);
+    let strangers = ours.iter().chain(floors).map(|round| round.strangers).fold(0.0, f64::max);
+    let strangers = match strangers {
+        QUIET.. => format!("; NOT A QUIET MACHINE: others took up to {strangers:.2} cores"),
+        _ => format!("; others took at most {strangers:.2} cores"),
+    };
     section.note(format!(
         "{} rounds of each in turns; closed loop {:.0?}, open loops {:.0?} each, counted from the moment \
          an event should have been sent; the generator was late by {lag:.2} ms at p99 at half of the \
-         maximum, and with the receiver took {generator:.2} cores under full load; {} events refused",
+         maximum, and with the receiver took {generator:.2} cores under full load; {} events refused{strangers}",
         plan.rounds,
         plan.full,
         plan.open,
