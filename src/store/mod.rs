@@ -16,7 +16,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use contract::{Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError};
+pub use contract::{
+    Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError, Visit,
+};
 pub use faulty::{Fault, Faulty, When};
 pub use honest::SyncMode;
 pub use lock::DirLock;
