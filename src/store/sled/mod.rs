@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::contract::{Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError};
+use super::contract::{
+    Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError, Visit,
+};
 use super::honest::{self, SyncMode};
 use super::lock::DirLock;
 use super::watchdog::{self, Watchdog};
@@ -370,6 +372,30 @@ impl Store for SledStore {
             crossbeam_epoch::pin().flush();
         }
         Ok(rows)
+    }
+
+    fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        self.read(|| {
+            let rows = self.db.range(layout::row_key(from)..layout::row_key(to));
+            for (seen, row) in rows.enumerate() {
+                let (key, head) = row.map_err(|error| from_sled("read", error))?;
+                let key = key.get(1..).unwrap_or_default();
+                let more = match layout::head(&head)? {
+                    Head::Inline(value) => visit(key, value),
+                    Head::Chunked(_) => visit(key, &self.value(&head)?),
+                };
+                if !more {
+                    break;
+                }
+                if seen % LONG_SCAN == LONG_SCAN - 1 {
+                    crossbeam_epoch::pin().flush();
+                }
+            }
+            Ok(())
+        })
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
