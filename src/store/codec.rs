@@ -4,6 +4,9 @@
 //! takes the next version and keeps a reader for the old one; samples of every version stay in
 //! `tests/fixtures` and must still open.
 
+use std::cell::Cell;
+
+use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -12,30 +15,61 @@ use crate::model::ReadError;
 /// The version written today.
 const VERSION: u8 = 1;
 
-/// Room made at once for a row: what most take. Growing byte by byte from nothing costs more than
-/// encoding does.
-const ROW_BYTES: usize = 1_024;
+/// The largest buffer that is kept to encode into: a usual row has some hundred bytes.
+const KEPT_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Where rows are encoded, so that each takes one allocation of its own size.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// The bytes of a row.
 pub(super) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    // Serialising into memory fails only for a type postcard cannot express, which no row is.
-    let mut row = Vec::with_capacity(ROW_BYTES);
-    row.push(VERSION);
-    let mut row = postcard::to_extend(value, row).unwrap_or_default();
-    row.shrink_to_fit();
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    buffer.push(VERSION);
+    let buffer = append(buffer, value);
+    let row = buffer.clone();
+    if buffer.capacity() <= KEPT_BYTES {
+        BUFFER.set(buffer);
+    }
     row
 }
 
 /// A row without values, for [`push`].
 pub(super) fn begin() -> Vec<u8> {
-    let mut row = Vec::with_capacity(ROW_BYTES);
-    row.push(VERSION);
-    row
+    vec![VERSION]
 }
 
 /// Appends a value without a version of its own.
 pub(super) fn push<T: Serialize>(row: &mut Vec<u8>, value: &T) {
-    *row = postcard::to_extend(value, std::mem::take(row)).unwrap_or_default();
+    *row = append(std::mem::take(row), value);
+}
+
+fn append<T: Serialize>(row: Vec<u8>, value: &T) -> Vec<u8> {
+    // Serialising into memory fails only for a type postcard cannot express, which no row is.
+    postcard::serialize_with_flavor(value, Growing(row)).unwrap_or_default()
+}
+
+/// Postcard's own vectors take what they are given byte by byte.
+struct Growing(Vec<u8>);
+
+impl Flavor for Growing {
+    type Output = Vec<u8>;
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.0.push(byte);
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<Vec<u8>> {
+        Ok(self.0)
+    }
 }
 
 /// The value of a row.
