@@ -47,7 +47,7 @@ use report::Report;
 struct Cli {
     #[command(subcommand)]
     what: Option<What>,
-    /// Everything, but short: one to two minutes, for a look and for CI
+    /// Everything, but short: about two minutes, for a look and for CI
     #[arg(long, global = true)]
     quick: bool,
     /// Also write the figures to this file as JSON
@@ -216,7 +216,7 @@ async fn fill(cli: &Cli, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Everything at the sizes that the targets speak of, but for the hour of `soak`: about half an hour.
+/// Everything at the sizes that the targets speak of, but for the hour of `soak`: some twenty minutes.
 async fn full(report: &mut Report) -> Result<()> {
     let seconds = Duration::from_secs;
     report.add(w1::run(w1::Plan { rounds: 5, full: seconds(10), open: seconds(20) }).await?);
