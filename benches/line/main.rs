@@ -23,6 +23,7 @@ mod overload;
 mod receiver;
 mod report;
 mod rules;
+mod self_check;
 mod soak;
 mod subject;
 mod timers;
@@ -170,6 +171,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(cli: &Cli) -> Result<()> {
+    self_check::run()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::new(Machine::here());
     runtime.block_on(fill(cli, &mut report))?;
