@@ -20,7 +20,6 @@ pub(super) fn begin(stage: &mut Stage<'_>) {
 pub(super) fn events(stage: &mut Stage<'_>, after: EventNo) -> Result<(), ReadError> {
     let oldest = stage.now - stage.world.retention.events;
     let page = stage.view().events_after(after, ROWS_PER_TASK)?;
-    let full = page.len() == ROWS_PER_TASK;
     let last = page.last().map(|stored| (stored.event.no, stored.event.accepted));
     for stored in page {
         if stored.event.accepted < oldest && !stage.view().is_event_used(stored.event.no) {
@@ -29,7 +28,7 @@ pub(super) fn events(stage: &mut Stage<'_>, after: EventNo) -> Result<(), ReadEr
     }
     match last {
         // Events are in order of acceptance: past the first young one there is nothing to remove.
-        Some((no, accepted)) if full && accepted < oldest => {
+        Some((no, accepted)) if accepted < oldest => {
             stage.push_later(Task::SweepEvents { after: no });
         }
         _ => {}
@@ -41,7 +40,6 @@ pub(super) fn events(stage: &mut Stage<'_>, after: EventNo) -> Result<(), ReadEr
 pub(super) fn runs(stage: &mut Stage<'_>, after: RunNo) -> Result<(), ReadError> {
     let retention = stage.world.retention;
     let page = stage.view().runs_after(after, ROWS_PER_TASK)?;
-    let full = page.len() == ROWS_PER_TASK;
     let last = page.last().map(|run| (run.no, run.began));
     for run in page {
         let kept = match run.status {
@@ -57,7 +55,7 @@ pub(super) fn runs(stage: &mut Stage<'_>, after: RunNo) -> Result<(), ReadError>
     let youngest = stage.now - retention.runs.min(retention.failed_runs);
     match last {
         // What began later than the shortest retention ended later as well.
-        Some((no, began)) if full && began < youngest => {
+        Some((no, began)) if began < youngest => {
             stage.push_later(Task::SweepRuns { after: no });
         }
         _ => {}

@@ -86,19 +86,19 @@ fn hash_value(value: &Value, hasher: &mut Hasher) {
     }
 }
 
-/// An accepted event.
+/// An accepted event. What the indexes need comes first: a start reads no more of a row than that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// Its place in the order of acceptance.
     pub no: EventNo,
+    /// See [`Draft::subject`].
+    pub subject: Option<Text>,
     /// See [`Draft::id`].
     pub id: Text,
     /// See [`Draft::source`].
     pub source: Text,
     /// See [`Draft::kind`].
     pub kind: Text,
-    /// See [`Draft::subject`].
-    pub subject: Option<Text>,
     /// When it happened.
     pub time: Instant,
     /// When it was accepted, by engine time.

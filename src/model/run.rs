@@ -11,31 +11,39 @@ use super::id::{BundleId, Digest, EventNo, Name, RunId, RunNo};
 use super::time::Instant;
 use super::value::{Map, Text, Value};
 
-/// A run as stored.
+/// A run as stored. What the indexes need comes first: a start reads no more of a row than that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Its place in the order of starting.
     pub no: RunNo,
-    /// Hash of the workflow's name and the origin: the same origin never starts a second.
-    pub hash: Digest,
-    /// The workflow, or the policy of an escalation.
-    pub workflow: Name,
-    /// The version it is pinned to.
-    pub bundle: BundleId,
     /// Where it stands.
     pub status: Status,
-    /// Why it stopped, failed or was cancelled.
-    pub reason: Option<Cause>,
     /// What began it; children have their parent's.
     pub event: EventNo,
     /// Who called it.
     pub parent: Option<Parent>,
-    /// The subject of its event: what its filters match by default.
-    pub subject: Option<Text>,
+    /// The workflow, or the policy of an escalation.
+    pub workflow: Name,
     /// Its key, if its workflow has one.
     pub key: Option<Text>,
     /// Whether it counts for `mode` and `max`.
     pub slot: bool,
+    /// When its lifetime is over.
+    pub expires: Instant,
+    /// What it listens for.
+    pub arms: Vec<Arm>,
+    /// The state of an escalation's ladder, for a run of a policy.
+    pub ladder: Option<Ladder>,
+    /// What it waits for.
+    pub wait: Wait,
+    /// Hash of the workflow's name and the origin: the same origin never starts a second.
+    pub hash: Digest,
+    /// The version it is pinned to.
+    pub bundle: BundleId,
+    /// Why it stopped, failed or was cancelled.
+    pub reason: Option<Cause>,
+    /// The subject of its event: what its filters match by default.
+    pub subject: Option<Text>,
     /// What the caller passed.
     pub args: Value,
     /// Its variables.
@@ -46,10 +54,6 @@ pub struct Run {
     pub error: Option<Cause>,
     /// The next step to do, or the one it waits at.
     pub pc: u32,
-    /// What it waits for.
-    pub wait: Wait,
-    /// What it listens for.
-    pub arms: Vec<Arm>,
     /// Events up to this one are not looked back at.
     pub look_back: EventNo,
     /// The last event taken by each wait, by a hash of the wait's filter.
@@ -58,14 +62,10 @@ pub struct Run {
     pub began: Instant,
     /// When it ended.
     pub ended: Option<Instant>,
-    /// When its lifetime is over.
-    pub expires: Instant,
     /// Emits between an event from outside and this run.
     pub depth: u8,
     /// Workflows among its causes, itself included.
     pub lineage: Vec<Name>,
-    /// The state of an escalation's ladder, for a run of a policy.
-    pub ladder: Option<Ladder>,
     /// Generation of its next effect at the same step (an operator's retries).
     pub generation: u16,
     /// It ended with an effect that may have been performed: an operator's retry keeps the key.

@@ -100,7 +100,18 @@ impl<S: Store, Open: FnMut() -> Result<S, StoreError>> Subject<S, Open> {
     }
 
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, String> {
-        self.store()?.scan(from, to, limit).map_err(|error| format!("cannot scan: {error}"))
+        let store = self.store()?;
+        let rows = store.scan(from, to, limit).map_err(|error| format!("cannot scan: {error}"))?;
+        let mut walked = Vec::new();
+        let mut visit = |key: &[u8], value: &[u8]| {
+            if walked.len() < limit {
+                walked.push((key.to_vec(), value.to_vec()));
+            }
+            walked.len() < limit
+        };
+        store.walk(from, to, &mut visit).map_err(|error| format!("cannot walk: {error}"))?;
+        same("what a walk sees", &walked, &rows)?;
+        Ok(rows)
     }
 
     /// Every key, in the order of the store.

@@ -30,6 +30,11 @@ pub trait Store: Send + Sync {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
     /// Rows with `from <= key < to` in key order, at most `limit`.
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError>;
+    /// Visits rows with `from <= key < to` in key order, until `visit` says false. What a commit
+    /// changes meanwhile may be seen as it was or as it is.
+    fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        walk_pages(self, from, to, visit)
+    }
     /// Applies a batch whole and makes it durable before it returns. A batch whose number is not
     /// above the last one is already there: nothing happens and that is a success. Another epoch
     /// than the current one is [`StoreError::Fenced`], whatever the number.
@@ -41,6 +46,32 @@ pub trait Store: Send + Sync {
     /// How much room there is.
     fn space(&self) -> Result<Space, StoreError>;
 }
+
+/// Rows that [`Store::walk`] reads at a time where a store does nothing better.
+const WALK_PAGE: usize = 64;
+
+/// [`Store::walk`] by way of [`Store::scan`].
+pub(super) fn walk_pages<S: Store + ?Sized>(
+    store: &S,
+    from: &[u8],
+    to: &[u8],
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    let mut from = from.to_vec();
+    loop {
+        let rows = store.scan(&from, to, WALK_PAGE)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
+        from = [last.as_slice(), &[0]].concat();
+        for (key, value) in &rows {
+            if !visit(key, value) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Looks at a key and its value, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
 
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -202,6 +233,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
         (**self).scan(from, to, limit)
+    }
+
+    fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        (**self).walk(from, to, visit)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -18,7 +18,9 @@ mod state;
 mod tests;
 mod watchdog;
 
-pub use contract::{Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError};
+pub use contract::{
+    Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError, Visit,
+};
 pub use faulty::{Fault, Faulty, When};
 pub use honest::SyncMode;
 pub use journal::{JournalOptions, JournaledStore, SETTLED_AT};

@@ -13,10 +13,10 @@ use super::contract::{Batch, Op, Store as _};
 use super::keys;
 use super::memory::MemoryStore;
 use super::samples::{Samples, TASKS, TRACES, VALUES, WAITS};
-use super::state::{Counters, RecordRow, State};
+use super::state::{Counters, RecordRow, State, pack_events};
 use crate::model::{
-    Address, Digest, EventNo, InboxNo, Name, ReadError, Run, RunNo, StoredEvent, Task, TraceEntry,
-    Value, View as _, limits,
+    Address, Digest, EventNo, InboxNo, Name, ReadError, Run, RunNo, Status, StoredEvent, Task,
+    TraceEntry, Value, View as _, limits,
 };
 
 /// A row of every type there is, with what it is called.
@@ -172,6 +172,11 @@ fn a_newer_version_is_refused_by_name() {
     assert!(again("run", &[]).unwrap_err().to_string().contains("is empty"));
 }
 
+/// A row with one event, and its key.
+fn event_row(s: &mut Samples) -> (Vec<u8>, Vec<u8>) {
+    pack_events(std::iter::once(&s.event())).remove(0)
+}
+
 /// A state whose only row at `key` is `bytes`.
 fn open_with(key: Vec<u8>, bytes: Vec<u8>) -> Result<State, ReadError> {
     let store = MemoryStore::new();
@@ -190,7 +195,7 @@ fn a_state_with_a_row_of_a_newer_version_does_not_open() {
     };
     for (key, bytes) in [
         (keys::run(RunNo(1)), encode(&s.run(1))),
-        (keys::event(EventNo(1)), encode(&s.event())),
+        event_row(&mut s),
         (keys::inbox(InboxNo(1)), encode(&s.task(0))),
         (keys::COUNTERS.to_vec(), encode(&counters(&mut s))),
         (keys::INDEXES.to_vec(), encode(&s.indexes())),
@@ -204,4 +209,28 @@ fn a_state_with_a_row_of_a_newer_version_does_not_open() {
     let address: Address = "lead/42".parse().unwrap();
     let state = open_with(keys::record(&address), newer(encode(&row))).unwrap();
     assert!(matches!(state.record(&address), Err(ReadError::Corrupt(_))));
+}
+
+#[test]
+fn a_damaged_run_or_event_is_put_aside_when_the_state_opens() {
+    let mut s = Samples::new(4);
+    let store = Arc::new(MemoryStore::new());
+    let lead = store.lead().unwrap();
+    let mut run = s.run(1);
+    (run.no, run.status) = (RunNo(2), Status::Queued);
+    let bad = vec![0xff; 9];
+    let ops = vec![
+        Op::Put(keys::run(RunNo(1)), bad.clone()),
+        Op::Put(keys::run(RunNo(2)), encode(&run)),
+        Op::Put(keys::run(RunNo(3)), Vec::new()),
+        Op::Put(keys::event(EventNo(1)), [&[1], bad.as_slice()].concat()),
+    ];
+    store.commit(&Batch { epoch: lead.epoch, number: 1, ops }).unwrap();
+    let (state, unfinished) = State::load(store).unwrap();
+    assert_eq!(unfinished.damaged.len(), 3, "{:?}", unfinished.damaged);
+    assert_eq!(state.runs_in(Status::Active).unwrap().collect::<Vec<_>>(), [RunNo(2)]);
+    assert_eq!(*state.runs_after(RunNo(0), 9).unwrap()[0], run, "a page does not end there");
+    assert!(state.events_after(EventNo(0), 9).unwrap().is_empty());
+    assert!(matches!(state.run(RunNo(1)), Err(ReadError::Corrupt(_))));
+    assert!(matches!(state.event(EventNo(1)), Err(ReadError::Corrupt(_))));
 }

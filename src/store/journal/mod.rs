@@ -20,7 +20,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::contract::{Admission, Batch, Lead, Row, Space, Store, StoreError};
+use super::contract::{
+    Admission, Batch, Lead, Row, Space, Store, StoreError, Visit, walk_pages,
+};
 use super::sled::{SledOptions, SledStore};
 use super::watchdog::{self, Watchdog};
 use log::Log;
@@ -308,6 +310,16 @@ impl Store for JournaledStore {
         table::scan(newest_first, [from, to], limit, |from, limit| {
             self.inner.sled.scan(from, to, limit)
         })
+    }
+
+    fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.inner.healthy()?;
+        let settled = {
+            let tables = self.inner.tables();
+            tables.active.is_empty() && tables.settling.is_none()
+        };
+        // so it is when a state is loaded, which is what a long walk is for
+        if settled { self.inner.sled.walk(from, to, visit) } else { walk_pages(self, from, to, visit) }
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

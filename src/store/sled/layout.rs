@@ -41,6 +41,13 @@ pub(super) fn row_key(key: &[u8]) -> Vec<u8> {
     [&[ROW], key].concat()
 }
 
+/// Writes the key of a row over what is in `buffer`.
+pub(super) fn row_key_into(buffer: &mut Vec<u8>, key: &[u8]) {
+    buffer.clear();
+    buffer.push(ROW);
+    buffer.extend_from_slice(key);
+}
+
 /// The caller's key in the key of a row.
 pub(super) fn caller_key(key: &[u8]) -> Vec<u8> {
     key.get(1..).unwrap_or_default().to_vec()
@@ -84,8 +91,11 @@ pub(super) fn too_long(key: &[u8], value: &[u8]) -> bool {
     key.len() + value.len() > PIECE
 }
 
-pub(super) fn inline(value: &[u8]) -> Vec<u8> {
-    [&[INLINE], value].concat()
+/// Writes a row's value over what is in `buffer`.
+pub(super) fn inline_into(buffer: &mut Vec<u8>, value: &[u8]) {
+    buffer.clear();
+    buffer.push(INLINE);
+    buffer.extend_from_slice(value);
 }
 
 pub(super) fn chunked(what: Chunked) -> Vec<u8> {
@@ -151,8 +161,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        assert_eq!(head(&inline(b"")), Ok(Head::Inline(b"")));
-        assert_eq!(head(&inline(b"\x01x")), Ok(Head::Inline(b"\x01x")));
+        let mut buffer = b"what was there".to_vec();
+        for value in [&b""[..], b"\x01x"] {
+            inline_into(&mut buffer, value);
+            assert_eq!(head(&buffer), Ok(Head::Inline(value)));
+            row_key_into(&mut buffer, value);
+            assert_eq!(caller_key(&buffer), value);
+            assert_eq!(buffer, row_key(value));
+        }
         let long = Chunked { serial: 7, op: 3, length: 8193 };
         assert_eq!(head(&chunked(long)), Ok(Head::Chunked(long)));
         assert_eq!(long.count(), 3);

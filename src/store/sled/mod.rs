@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::contract::{Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError};
+use super::contract::{
+    Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError, Visit,
+};
 use super::honest::{self, SyncMode};
 use super::lock::DirLock;
 use super::watchdog::{self, Watchdog};
@@ -25,9 +27,11 @@ use layout::{Chunked, Head, PIECE, POSITION_KEY, Position};
 /// Times that the writer flushes its epoch garbage after a commit. sled's garbage lies in the
 /// writer's thread until then, gigabytes of it; one flush collects what became free two before.
 const EPOCH_FLUSHES: u32 = 4;
-/// Rows that are settled together: one of sled's batches, during which readers wait for about a
-/// millisecond.
-const SETTLED_TOGETHER: usize = 256;
+/// Rows that are settled together: one of sled's batches, during which readers wait. The engine
+/// reads for every event, so each wait must be far shorter than a commit.
+const SETTLED_TOGETHER: usize = 16;
+/// Batches between two times that the garbage of settling is let go.
+const SETTLED_GARBAGE: u64 = 16;
 /// Rows after which a scan flushes its epoch garbage as well.
 const LONG_SCAN: usize = 256;
 
@@ -196,7 +200,9 @@ impl SledStore {
             while changes.peek().is_some() {
                 // readers wait for one part at a time, and its garbage goes before the next
                 at = self.apply(at.lead, changes.by_ref().take(SETTLED_TOGETHER), at)?;
-                collect_garbage();
+                if at.serial.is_multiple_of(SETTLED_GARBAGE) {
+                    collect_garbage();
+                }
             }
             at = self.apply(lead, std::iter::empty(), at)?;
             self.make_durable()?;
@@ -213,10 +219,12 @@ impl SledStore {
     ) -> Result<Position, StoreError> {
         let mut at = Position { lead, serial: at.serial + 1, ..at };
         let mut writes = ::sled::Batch::default();
+        let (mut row, mut head) = (Vec::new(), Vec::new());
         for (place, (key, value)) in (0..).zip(changes) {
-            let key = layout::row_key(key);
+            layout::row_key_into(&mut row, key);
+            let key = row.as_slice();
             // only the writer changes rows, so what is read here stays true until it writes
-            if let Some(old) = self.db.get(&key).map_err(|error| from_sled("read", error))? {
+            if let Some(old) = self.db.get(key).map_err(|error| from_sled("read", error))? {
                 at.rows = at.rows.saturating_sub(1);
                 if let Head::Chunked(old) = layout::head(&old)? {
                     (0..old.count()).for_each(|chunk| writes.remove(&old.key(chunk)));
@@ -230,8 +238,9 @@ impl SledStore {
                 continue;
             };
             at.rows += 1;
-            if !layout::too_long(&key, value) {
-                writes.insert(key, layout::inline(value));
+            if !layout::too_long(key, value) {
+                layout::inline_into(&mut head, value);
+                writes.insert(key, head.as_slice());
                 continue;
             }
             let long = Chunked { serial: at.serial, op: place, length: value.len() as u32 };
@@ -363,6 +372,30 @@ impl Store for SledStore {
             crossbeam_epoch::pin().flush();
         }
         Ok(rows)
+    }
+
+    fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        if from >= to {
+            return Ok(());
+        }
+        self.read(|| {
+            let rows = self.db.range(layout::row_key(from)..layout::row_key(to));
+            for (seen, row) in rows.enumerate() {
+                let (key, head) = row.map_err(|error| from_sled("read", error))?;
+                let key = key.get(1..).unwrap_or_default();
+                let more = match layout::head(&head)? {
+                    Head::Inline(value) => visit(key, value),
+                    Head::Chunked(_) => visit(key, &self.value(&head)?),
+                };
+                if !more {
+                    break;
+                }
+                if seen % LONG_SCAN == LONG_SCAN - 1 {
+                    crossbeam_epoch::pin().flush();
+                }
+            }
+            Ok(())
+        })
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -1,10 +1,13 @@
 //! Writes into [`State`]: each typed write becomes rows in the overlay and entries in the index.
 
-use crate::model::{Address, Digest, Name, ReadError, Record, Value, View, Write};
+use crate::model::{
+    Address, Digest, EventNo, Name, ReadError, Record, StoredEvent, Value, View, Write,
+};
 use crate::store::{codec, keys};
 
 use super::State;
 use super::read::{RecordRow, value_digest};
+use super::{events, index};
 
 impl State {
     /// Applies the writes of one decision, in order.
@@ -21,12 +24,15 @@ impl State {
                 let no = stored.event.no;
                 if no >= self.counters.event {
                     self.counters.event = no.next();
-                    self.index.add_event(&stored.event);
+                    let subject = stored.event.subject.as_deref().map(index::subject_key);
+                    self.index.add_event(no, subject);
                 }
-                self.current.events.insert(no, Some(stored));
+                self.change_row_of(no, Some(&stored))?;
+                self.current.put_event(stored);
             }
             Write::EventGone(stored) => {
                 let event = &stored.event;
+                self.change_row_of(event.no, None)?;
                 self.index.remove_event(event);
                 self.current.events.insert(event.no, None);
                 self.current.remove(keys::identity(event.identity()));
@@ -46,7 +52,7 @@ impl State {
                 self.counters.run = self.counters.run.max(new.no.next());
                 self.index.replace_run(old.as_deref(), &new);
                 self.under_way.remove(&new.no);
-                self.current.runs.insert(new.no, Some(new));
+                self.current.put_run(new);
             }
             Write::Spill(run, first, entries) => {
                 self.current.put(keys::trace(run, first), codec::encode(&entries));
@@ -66,6 +72,26 @@ impl State {
                 self.current.put(keys::INDEXES.to_vec(), codec::encode(&indexes));
                 self.indexes = indexes;
             }
+        }
+        Ok(())
+    }
+
+    /// Changes the row of an event that is older than this batch; new ones get theirs at its end.
+    fn change_row_of(&mut self, no: EventNo, event: Option<&StoredEvent>) -> Result<(), ReadError> {
+        if no >= self.packed {
+            return Ok(());
+        }
+        match (self.event_row(no)?, event) {
+            (Some((key, row)), event) => match events::change(&key, &row, no, event)? {
+                Some(row) => self.current.put(key, row),
+                None => self.current.remove(key),
+            },
+            (None, Some(event)) => {
+                for (key, row) in events::pack(std::iter::once(event)) {
+                    self.current.put(key, row);
+                }
+            }
+            (None, None) => {}
         }
         Ok(())
     }

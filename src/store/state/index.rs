@@ -1,16 +1,20 @@
 //! [`Index`]: what is derived from runs and events and kept in memory.
 //!
-//! Each entry is a pair or triple of numbers in an ordered set: about 20 bytes, found by range. Text
-//! is hashed; a collision only makes a reader look at one run too many.
+//! Each entry is a number or a pair in an ordered set, or a bit: a run that waits takes some 80 bytes in
+//! all, an event some 15. Text is hashed; a collision only makes a reader look at one row too many.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use crate::model::{
-    ArmSubject, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status, Wait,
-};
+use crate::model::{ArmSubject, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status};
 
+use super::head::{Head, hash, holder_key, waiter_key};
 use super::lanes::Lanes;
+use super::numbers::Numbers;
+
+/// Bits of an event's number in [`Index::about`]: enough for seventeen thousand a second over two
+/// years. What is left are 24 bits of its subject's hash.
+const EVENT_BITS: u32 = 40;
+const EVENT_MASK: u64 = (1 << EVENT_BITS) - 1;
 
 #[derive(Default)]
 pub(super) struct Index {
@@ -21,41 +25,65 @@ pub(super) struct Index {
     holders: BTreeSet<(u64, u64, RunNo)>,
     /// (parent, child), both living
     children: BTreeSet<(RunNo, RunNo)>,
-    /// (subject, event)
-    about: BTreeSet<(u64, EventNo)>,
-    pub(super) alive: BTreeSet<RunNo>,
+    /// Subject and event, see [`EVENT_BITS`].
+    about: BTreeSet<u64>,
+    alive: Numbers,
     /// Dead letters.
-    pub(super) failed: BTreeSet<RunNo>,
-    /// Events that began runs which live, or failed and may be retried: how many.
-    used: BTreeMap<EventNo, u32>,
+    failed: Numbers,
+    /// Events that began runs which live, or failed and may be retried.
+    used: Uses,
     /// Escalations that are not over.
-    pub(super) ladders: BTreeSet<RunNo>,
+    ladders: Numbers,
     pub(super) lanes: Lanes,
 }
 
-/// A hash that is the same in every process of this build; it never reaches the disk.
-fn hash(value: impl std::hash::Hash) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(value)
+/// How many runs use an event: one, most often.
+#[derive(Default)]
+struct Uses {
+    events: Numbers,
+    /// Those used by more than one run: by how many more.
+    more: BTreeMap<EventNo, u32>,
 }
 
-fn waiter_key(pattern: &Pattern, subject: &ArmSubject) -> u64 {
-    let subject = match subject {
-        ArmSubject::Is(subject) => Some(Some(&**subject)),
-        ArmSubject::None => Some(None),
-        ArmSubject::Any => None,
-    };
-    hash((pattern, subject))
+impl Uses {
+    fn add(&mut self, event: EventNo) {
+        if !self.events.insert(event.0) {
+            *self.more.entry(event).or_default() += 1;
+        }
+    }
+
+    fn take(&mut self, event: EventNo) {
+        match self.more.get_mut(&event) {
+            None => {
+                self.events.remove(event.0);
+            }
+            Some(1) => {
+                self.more.remove(&event);
+            }
+            Some(more) => *more -= 1,
+        }
+    }
+}
+
+/// Whether an attempt of this run is under way.
+pub(super) fn is_started(run: &Run) -> bool {
+    run.effect().is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }))
+}
+
+/// What [`Index::about`] keeps of a subject.
+pub(super) fn subject_key(subject: &str) -> u64 {
+    hash(subject) << EVENT_BITS
 }
 
 impl Index {
-    /// Whether an attempt of this run is under way.
-    pub(super) fn is_started(run: &Run) -> bool {
-        run.effect().is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }))
+    /// An event, with the [`subject_key`] of its subject.
+    pub(super) fn add_event(&mut self, no: EventNo, subject: Option<u64>) {
+        self.about.extend(subject.map(|subject| subject | no.0 & EVENT_MASK));
     }
 
-    pub(super) fn add_event(&mut self, event: &Event) {
+    pub(super) fn remove_event(&mut self, event: &Event) {
         if let Some(subject) = &event.subject {
-            self.about.insert((hash(&**subject), event.no));
+            self.about.remove(&(subject_key(subject) | event.no.0 & EVENT_MASK));
         }
     }
 
@@ -67,31 +95,8 @@ impl Index {
     }
 
     pub(super) fn add_run(&mut self, run: &Run) {
-        if !run.status.is_alive() {
-            if run.status == Status::Failed {
-                self.failed.insert(run.no);
-                *self.used.entry(run.event).or_default() += 1;
-            }
-            return;
-        }
-        self.alive.insert(run.no);
-        *self.used.entry(run.event).or_default() += 1;
-        if let Some(due) = run.due() {
-            self.due.insert((due, run.no));
-        }
-        for (pattern, subject) in arms(run) {
-            self.waiters.insert((waiter_key(pattern, subject), run.no));
-        }
-        if run.slot {
-            self.holders.insert((hash(&*run.workflow), hash(run.key.as_deref()), run.no));
-        }
-        if let Some(parent) = &run.parent {
-            self.children.insert((parent.run, run.no));
-        }
-        if run.ladder.is_some() {
-            self.ladders.insert(run.no);
-        }
-        if let Some(effect) = run.effect() {
+        self.add(&Head::of(run));
+        if let Some(effect) = run.effect().filter(|_| run.status.is_alive()) {
             match effect.state {
                 EffectState::Pending => self.lanes.add_pending(run, effect),
                 EffectState::Started { .. } => self.lanes.add_started(&effect.lane),
@@ -100,48 +105,60 @@ impl Index {
         }
     }
 
-    fn release_event(&mut self, no: EventNo) {
-        if let Some(users) = self.used.get_mut(&no) {
-            *users -= 1;
-            if *users == 0 {
-                self.used.remove(&no);
+    /// A run that is busy with no effect.
+    pub(super) fn add(&mut self, head: &Head) {
+        if !head.status.is_alive() {
+            if head.status == Status::Failed {
+                self.failed.insert(head.no.0);
+                self.used.add(head.event);
             }
+            return;
+        }
+        self.alive.insert(head.no.0);
+        self.used.add(head.event);
+        if let Some(due) = head.due {
+            self.due.insert((due, head.no));
+        }
+        self.waiters.extend(head.waits.iter().map(|key| (*key, head.no)));
+        if let Some((workflow, key)) = head.holds {
+            self.holders.insert((workflow, key, head.no));
+        }
+        if let Some(parent) = head.parent {
+            self.children.insert((parent, head.no));
+        }
+        if head.ladder {
+            self.ladders.insert(head.no.0);
         }
     }
 
     pub(super) fn is_event_used(&self, no: EventNo) -> bool {
-        self.used.contains_key(&no)
-    }
-
-    pub(super) fn remove_event(&mut self, event: &Event) {
-        if let Some(subject) = &event.subject {
-            self.about.remove(&(hash(&**subject), event.no));
-        }
+        self.used.events.contains(no.0)
     }
 
     pub(super) fn remove_run(&mut self, run: &Run) {
-        if !run.status.is_alive() {
-            if self.failed.remove(&run.no) {
-                self.release_event(run.event);
+        let head = Head::of(run);
+        if !head.status.is_alive() {
+            if self.failed.remove(head.no.0) {
+                self.used.take(head.event);
             }
             return;
         }
-        self.alive.remove(&run.no);
-        self.release_event(run.event);
-        if let Some(due) = run.due() {
-            self.due.remove(&(due, run.no));
+        self.alive.remove(head.no.0);
+        self.used.take(head.event);
+        if let Some(due) = head.due {
+            self.due.remove(&(due, head.no));
         }
-        for (pattern, subject) in arms(run) {
-            self.waiters.remove(&(waiter_key(pattern, subject), run.no));
+        for key in &head.waits {
+            self.waiters.remove(&(*key, head.no));
         }
-        if run.slot {
-            self.holders.remove(&(hash(&*run.workflow), hash(run.key.as_deref()), run.no));
+        if let Some((workflow, key)) = head.holds {
+            self.holders.remove(&(workflow, key, head.no));
         }
-        if let Some(parent) = &run.parent {
-            self.children.remove(&(parent.run, run.no));
+        if let Some(parent) = head.parent {
+            self.children.remove(&(parent, head.no));
         }
-        if run.ladder.is_some() {
-            self.ladders.remove(&run.no);
+        if head.ladder {
+            self.ladders.remove(head.no.0);
         }
         if let Some(effect) = run.effect() {
             match effect.state {
@@ -152,15 +169,30 @@ impl Index {
         }
     }
 
+    /// Living runs, newest first.
+    pub(super) fn alive(&self) -> &Numbers {
+        &self.alive
+    }
+
+    /// Dead letters, newest first.
+    pub(super) fn failed(&self) -> &Numbers {
+        &self.failed
+    }
+
+    /// Escalations that are not over, newest first.
+    pub(super) fn ladders(&self) -> &Numbers {
+        &self.ladders
+    }
+
     /// A run whose row cannot be read is asked for nothing any more. Slow, and hopefully never needed.
     pub(super) fn put_aside(&mut self, run: RunNo) {
         self.due.retain(|(_, no)| *no != run);
         self.waiters.retain(|(_, no)| *no != run);
         self.holders.retain(|(_, _, no)| *no != run);
         self.children.retain(|(_, no)| *no != run);
-        self.alive.remove(&run);
-        self.failed.remove(&run);
-        self.ladders.remove(&run);
+        self.alive.remove(run.0);
+        self.failed.remove(run.0);
+        self.ladders.remove(run.0);
         self.lanes.put_aside(run);
     }
 
@@ -188,11 +220,8 @@ impl Index {
     }
 
     pub(super) fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo> {
-        let workflow = hash(workflow);
-        let (low, high) = match key {
-            Some(_) => (hash(key), hash(key)),
-            None => (0, u64::MAX),
-        };
+        let (workflow, hashed) = holder_key(workflow, key);
+        let (low, high) = if key.is_some() { (hashed, hashed) } else { (0, u64::MAX) };
         let mut found: Vec<RunNo> = self
             .holders
             .range((workflow, low, RunNo(0))..=(workflow, high, RunNo(u64::MAX)))
@@ -209,21 +238,15 @@ impl Index {
     }
 
     pub(super) fn about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
-        let subject = hash(subject);
+        let subject = subject_key(subject);
         let mut found: Vec<EventNo> = self
             .about
-            .range((subject, after.next())..=(subject, EventNo(u64::MAX)))
+            .range(subject | (after.next().0 & EVENT_MASK)..=subject | EVENT_MASK)
             .rev()
             .take(limit)
-            .map(|(_, no)| *no)
+            .map(|key| EventNo(key & EVENT_MASK))
             .collect();
         found.reverse();
         found
     }
-}
-
-/// The pairs a living run is found by. A queued run listens for its exits already.
-fn arms(run: &Run) -> impl Iterator<Item = (&Pattern, &ArmSubject)> {
-    debug_assert!(run.status != Status::Queued || run.wait == Wait::Slot);
-    run.arms.iter().flat_map(|arm| arm.patterns.iter().map(move |pattern| (pattern, &arm.subject)))
 }

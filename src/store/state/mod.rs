@@ -6,8 +6,12 @@
 //! after a crash.
 
 mod apply;
+mod events;
+mod head;
 mod index;
 mod lanes;
+mod load;
+mod numbers;
 mod overlay;
 mod read;
 #[cfg(test)]
@@ -18,19 +22,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, StoredEvent, Task, limits,
-};
+use crate::model::{BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, limits};
 
 use super::contract::{Batch, Lead, Store};
 use super::{codec, keys};
 use index::Index;
+pub use load::Unfinished;
 use overlay::Overlay;
 #[cfg(test)]
-pub(super) use read::RecordRow;
-
-/// Rows read at a time while loading.
-const LOAD_PAGE: usize = 4_096;
+pub(super) use {events::pack as pack_events, read::RecordRow};
 
 /// Bytes of a run that stays decoded while its attempt is under way: 16 MiB for all of them.
 const UNDER_WAY_BYTES: usize = 16 * 1024;
@@ -48,6 +48,8 @@ pub struct State {
     /// most `limits::EFFECTS`, each a small one.
     under_way: HashMap<RunNo, Arc<Run>>,
     counters: Counters,
+    /// Events below this one are older than the current batch and have their rows.
+    packed: EventNo,
     bundles: HashSet<BundleId>,
     indexes: Vec<(Name, Vec<Name>)>,
 }
@@ -59,15 +61,6 @@ pub(super) struct Counters {
     pub(super) run: RunNo,
     pub(super) inbox: InboxNo,
     pub(super) clock: Instant,
-}
-
-/// What was found when the state was loaded and has to be gone on with.
-#[derive(Debug, Default)]
-pub struct Unfinished {
-    /// Items of the inbox, in order.
-    pub inbox: Vec<(InboxNo, Task)>,
-    /// Runs with an effect started and no outcome.
-    pub started: Vec<RunNo>,
 }
 
 impl State {
@@ -89,6 +82,7 @@ impl State {
                 inbox: InboxNo(1),
                 clock: Instant::MIN,
             },
+            packed: EventNo(1),
             bundles: HashSet::new(),
             indexes: Vec::new(),
             store,
@@ -100,47 +94,11 @@ impl State {
             state.indexes = codec::decode(&bytes, "the list of indexes")?;
         }
         let mut unfinished = Unfinished::default();
-        state.each(keys::runs(RunNo(0), RunNo(u64::MAX)), |state, _, bytes| {
-            let run: Run = codec::decode(&bytes, "a run")?;
-            state.index.add_run(&run);
-            if run.status.is_alive() && Index::is_started(&run) {
-                unfinished.started.push(run.no);
-            }
-            Ok(())
-        })?;
-        state.each(keys::events(EventNo(0), EventNo(u64::MAX)), |state, _, bytes| {
-            let stored: StoredEvent = codec::decode(&bytes, "an event")?;
-            state.index.add_event(&stored.event);
-            Ok(())
-        })?;
-        state.each(keys::bundles(), |state, key, _| {
-            state.bundles.extend(keys::bundle_id(&key));
-            Ok(())
-        })?;
-        state.each(keys::inbox_all(), |_, key, bytes| {
-            if let Some(no) = keys::inbox_no(&key) {
-                unfinished.inbox.push((no, codec::decode(&bytes, "an item of the inbox")?));
-            }
-            Ok(())
-        })?;
+        let given = (state.counters.run, state.counters.event);
+        state.index = load::index(&*state.store, given, &mut unfinished)?;
+        state.bundles = load::rest(&*state.store, &mut unfinished)?;
+        state.packed = state.counters.event;
         Ok((state, unfinished))
-    }
-
-    /// Walks over the rows of a range page by page.
-    fn each(
-        &mut self,
-        range: std::ops::Range<Vec<u8>>,
-        mut visit: impl FnMut(&mut Self, Vec<u8>, Vec<u8>) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
-        let mut from = range.start;
-        loop {
-            let rows = self.store.scan(&from, &range.end, LOAD_PAGE)?;
-            let Some((last, _)) = rows.last() else { return Ok(()) };
-            from = [last.as_slice(), &[0]].concat();
-            for (key, bytes) in rows {
-                visit(self, key, bytes)?;
-            }
-        }
     }
 
     /// Engine time for the wall clock's `now`: it never goes back, not over a restart either.
@@ -163,6 +121,8 @@ impl State {
             return None;
         }
         let mut overlay = std::mem::take(&mut self.current);
+        overlay.pack_events(self.packed);
+        self.packed = self.counters.event;
         overlay.put(keys::COUNTERS.to_vec(), codec::encode(&self.counters));
         self.lead.number += 1;
         let ops = overlay.ops();
@@ -177,7 +137,7 @@ impl State {
             let Some(run) = run else { continue };
             let newest = !self.current.runs.contains_key(&no);
             let room = self.under_way.len() < limits::EFFECTS;
-            if newest && room && Index::is_started(&run) && run.weight() <= UNDER_WAY_BYTES {
+            if newest && room && index::is_started(&run) && run.weight() <= UNDER_WAY_BYTES {
                 self.under_way.insert(no, run);
             }
         }

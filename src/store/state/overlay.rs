@@ -1,26 +1,26 @@
 //! [`Overlay`]: what a batch writes, readable before it is in the store.
 //!
-//! Runs and events stay decoded until the batch is sealed, so that a row that changes ten times in
+//! Runs and new events stay decoded until the batch is sealed, so that a row that changes ten times in
 //! a batch is encoded once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::model::{EventNo, Run, RunNo, StoredEvent};
 use crate::store::contract::Op;
 use crate::store::{codec, keys};
 
-/// Assumed size of a row that is not encoded yet: what a run with a small effect takes.
-const UNENCODED_BYTES: usize = 512;
+use super::events;
+
+/// Assumed size of a row that is not encoded yet, besides what it remembers or brings.
+const UNENCODED_BYTES: usize = 384;
 
 #[derive(Default)]
 pub(super) struct Overlay {
     /// `None` is a removal, here as below: it must hide what is older, in the batch that syncs too.
     pub(super) runs: HashMap<RunNo, Option<Arc<Run>>>,
-    pub(super) events: HashMap<EventNo, Option<Arc<StoredEvent>>>,
-    /// Every other row.
+    pub(super) events: BTreeMap<EventNo, Option<Arc<StoredEvent>>>,
+    /// Every other row, and those of events that are older than the batch.
     pub(super) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
 }
@@ -40,30 +40,43 @@ impl Overlay {
         self.rows.insert(key, None);
     }
 
+    pub(super) fn put_run(&mut self, run: Arc<Run>) {
+        self.bytes += UNENCODED_BYTES + run.weight();
+        self.runs.insert(run.no, Some(run));
+    }
+
+    pub(super) fn put_event(&mut self, event: Arc<StoredEvent>) {
+        self.bytes += UNENCODED_BYTES + event.event.data.weight();
+        self.events.insert(event.event.no, Some(event));
+    }
+
     /// Rows and roughly bytes.
     pub(super) fn size(&self) -> (usize, usize) {
-        let unencoded = self.runs.len() + self.events.len();
-        (unencoded + self.rows.len(), unencoded * UNENCODED_BYTES + self.bytes)
+        (self.runs.len() + self.events.len() + self.rows.len(), self.bytes)
+    }
+
+    /// Makes rows of the events from `first` on, which are new in this batch.
+    pub(super) fn pack_events(&mut self, first: EventNo) {
+        let new = self.events.range(first..).filter_map(|(_, event)| event.as_deref());
+        self.rows.extend(events::pack(new).into_iter().map(|(key, row)| (key, Some(row))));
     }
 
     /// The changes in key order, so that the store writes forward.
     pub(super) fn ops(&self) -> Vec<Op> {
-        let mut ops = Vec::with_capacity(self.runs.len() + self.events.len() + self.rows.len());
-        ops.extend(self.runs.iter().map(|(no, run)| op(keys::run(*no), run.as_deref())));
-        ops.extend(self.events.iter().map(|(no, event)| op(keys::event(*no), event.as_deref())));
+        let mut ops = Vec::with_capacity(self.runs.len() + self.rows.len());
+        ops.extend(self.runs.iter().map(|(no, run)| {
+            let key = keys::run(*no);
+            match run {
+                Some(run) => Op::Put(key, codec::encode(&**run)),
+                None => Op::Delete(key),
+            }
+        }));
         ops.extend(self.rows.iter().map(|(key, value)| match value {
             Some(value) => Op::Put(key.clone(), value.clone()),
             None => Op::Delete(key.clone()),
         }));
         ops.sort_by(|a, b| key_of(a).cmp(key_of(b)));
         ops
-    }
-}
-
-fn op<T: Serialize>(key: Vec<u8>, value: Option<&T>) -> Op {
-    match value {
-        Some(value) => Op::Put(key, codec::encode(value)),
-        None => Op::Delete(key),
     }
 }
 

@@ -14,7 +14,11 @@ use crate::store::contract::Row;
 use crate::store::{codec, keys};
 
 use super::State;
+use super::events;
 use super::overlay::Overlay;
+
+/// Bytes of rows in a page: a sweep must not hold 256 runs of a megabyte each.
+const PAGE_BYTES: usize = 1024 * 1024;
 
 /// A record with the index rows that point at it, so that they can be taken away with it.
 #[derive(Serialize, Deserialize)]
@@ -84,29 +88,47 @@ impl State {
         Ok(rows.into_iter().map(|(key, _)| key).collect())
     }
 
-    /// Numbers of rows in `range`, in the store and in the overlays, which say for each of theirs
-    /// whether it is there.
-    fn numbers(
+    /// The row that an event older than the current batch is in, with its key.
+    pub(super) fn event_row(&self, no: EventNo) -> Result<Option<Row>, ReadError> {
+        Ok(self.rows(events::range(no), 1)?.pop())
+    }
+
+    /// A page of numbered things: those of the overlays where they are newer, else those that `decode`
+    /// finds in the rows of `range`, a few in one or one each. At most `limit`, and it ends where its
+    /// rows have [`PAGE_BYTES`]. A damaged row is passed over: looking at a page must not end there.
+    fn page<T>(
         &self,
         range: Range<Vec<u8>>,
         limit: usize,
-        over: impl Fn(&Overlay) -> Vec<(u64, bool)>,
-    ) -> Result<Vec<u64>, ReadError> {
-        let mut newer: BTreeMap<u64, bool> = BTreeMap::new();
+        newer: impl Fn(&Overlay) -> Vec<(u64, Option<T>)>,
+        decode: impl Fn(&[u8], &[u8]) -> Result<Vec<(u64, T)>, ReadError>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mut found: BTreeMap<u64, Option<T>> = BTreeMap::new();
         for overlay in [self.syncing.as_ref(), Some(&self.current)].into_iter().flatten() {
-            newer.extend(over(overlay));
+            found.extend(newer(overlay));
         }
-        // Every removal of the overlays may hide a row of the store.
-        let gone = newer.values().filter(|there| !**there).count();
-        let stored = self.store.scan(&range.start, &range.end, limit.saturating_add(gone))?;
-        let mut numbers: BTreeMap<u64, bool> = stored
-            .iter()
-            .filter_map(|(key, _)| keys::number_in(key))
-            .map(|number| (number, true))
-            .collect();
-        numbers.extend(newer);
-        let there = numbers.into_iter().filter(|(_, there)| *there);
-        Ok(there.map(|(number, _)| number).take(limit).collect())
+        let (mut left, mut bytes, mut end) = (limit, 0, None);
+        let after = keys::number_in(&range.start).unwrap_or_default();
+        self.store.walk(&range.start, &range.end, &mut |key, row| {
+            match decode(key, row) {
+                Ok(stored) => {
+                    for (no, thing) in stored.into_iter().filter(|(no, _)| *no >= after) {
+                        found.entry(no).or_insert_with(|| {
+                            left = left.saturating_sub(1);
+                            Some(thing)
+                        });
+                    }
+                }
+                Err(error) => tracing::error!(%error, "a damaged row is passed over"),
+            }
+            bytes += row.len();
+            if left == 0 || bytes >= PAGE_BYTES {
+                end = keys::number_in(key);
+            }
+            end.is_none()
+        })?;
+        let page = found.into_iter().take_while(|(no, _)| end.is_none_or(|end| *no <= end));
+        Ok(page.filter_map(|(_, thing)| thing).take(limit).collect())
     }
 
     /// Runs of a status that few have: failed, or alive (which is queued or active). `None` for
@@ -114,16 +136,16 @@ impl State {
     #[must_use]
     pub fn runs_in(&self, status: Status) -> Option<impl Iterator<Item = RunNo> + '_> {
         let set = match status {
-            Status::Failed => &self.index.failed,
-            Status::Queued | Status::Active => &self.index.alive,
+            Status::Failed => self.index.failed(),
+            Status::Queued | Status::Active => self.index.alive(),
             Status::Done | Status::Cancelled => return None,
         };
-        Some(set.iter().rev().copied())
+        Some(set.descending().map(RunNo))
     }
 
     /// Escalations that are not over, newest first.
     pub fn ladders(&self) -> impl Iterator<Item = RunNo> + '_ {
-        self.index.ladders.iter().rev().copied()
+        self.index.ladders().descending().map(RunNo)
     }
 }
 
@@ -132,10 +154,6 @@ impl View for State {
         for overlay in [Some(&self.current), self.syncing.as_ref()].into_iter().flatten() {
             if let Some(run) = overlay.runs.get(&no) {
                 return Ok(run.clone());
-            }
-            // Removed here, whatever an older batch holds.
-            if overlay.rows.contains_key(&keys::run(no)) {
-                return Ok(None);
             }
         }
         if let Some(run) = self.under_way.get(&no) {
@@ -151,13 +169,12 @@ impl View for State {
             if let Some(event) = overlay.events.get(&no) {
                 return Ok(event.clone());
             }
-            if overlay.rows.contains_key(&keys::event(no)) {
-                return Ok(None);
-            }
         }
-        self.row(&keys::event(no))?
-            .map(|bytes| codec::decode(&bytes, "an event").map(Arc::new))
-            .transpose()
+        let range = events::range(no);
+        // What is newer than the store was found above: only its own rows matter here.
+        let row = self.store.scan(&range.start, &range.end, 1)?.pop();
+        let Some((key, row)) = row else { return Ok(None) };
+        Ok(events::find(&key, &row, no)?.map(Arc::new))
     }
 
     fn identity(&self, identity: Digest) -> Result<Option<(EventNo, Digest)>, ReadError> {
@@ -207,29 +224,30 @@ impl View for State {
         after: EventNo,
         limit: usize,
     ) -> Result<Vec<Arc<StoredEvent>>, ReadError> {
-        let range = keys::events(after.next(), EventNo(u64::MAX));
-        let over = |overlay: &Overlay| {
-            let newer = overlay.events.iter().filter(|(no, _)| **no > after);
-            newer.map(|(no, event)| (no.0, event.is_some())).collect()
+        let newer = |overlay: &Overlay| {
+            let newer = overlay.events.range(after.next()..);
+            newer.map(|(no, event)| (no.0, event.clone())).collect()
         };
-        let mut found = Vec::new();
-        for no in self.numbers(range, limit, over)? {
-            found.extend(self.event(EventNo(no))?);
-        }
-        Ok(found)
+        let range = keys::events(after.next(), EventNo(u64::MAX));
+        self.page(range, limit, newer, |key, row| {
+            let stored = events::unpack(key, row)?.into_iter();
+            let decode = |(no, event): (EventNo, &[u8])| {
+                codec::decode_body(event, "an event").map(|event| (no.0, Arc::new(event)))
+            };
+            stored.map(decode).collect()
+        })
     }
 
     fn runs_after(&self, after: RunNo, limit: usize) -> Result<Vec<Arc<Run>>, ReadError> {
-        let range = keys::runs(after.next(), RunNo(u64::MAX));
-        let over = |overlay: &Overlay| {
+        let newer = |overlay: &Overlay| {
             let newer = overlay.runs.iter().filter(|(no, _)| **no > after);
-            newer.map(|(no, run)| (no.0, run.is_some())).collect()
+            newer.map(|(no, run)| (no.0, run.clone())).collect()
         };
-        let mut found = Vec::new();
-        for no in self.numbers(range, limit, over)? {
-            found.extend(self.run(RunNo(no))?);
-        }
-        Ok(found)
+        let range = keys::runs(after.next(), RunNo(u64::MAX));
+        self.page(range, limit, newer, |_, row| {
+            let run: Run = codec::decode(row, "a run")?;
+            Ok(vec![(run.no.0, Arc::new(run))])
+        })
     }
 
     fn is_event_used(&self, no: EventNo) -> bool {

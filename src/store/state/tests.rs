@@ -281,10 +281,12 @@ impl Pair {
     fn restart(&mut self) {
         self.now = self.disk.clone();
         (self.sealed, self.committed) = (None, false);
-        let (state, Unfinished { inbox, started }) = State::load(self.store.clone()).unwrap();
+        let (state, Unfinished { inbox, started, damaged }) =
+            State::load(self.store.clone()).unwrap();
         self.state = state;
         let expected: Vec<_> = self.now.inbox.clone().into_iter().collect();
         assert_eq!(inbox, expected);
+        assert!(damaged.is_empty(), "{damaged:?}");
         assert_eq!(started, self.now.living(|run| self.now.is_started(run)));
     }
 }

@@ -1,0 +1,202 @@
+//! Loading [`State`]: the index is made anew from the fronts of the rows.
+//!
+//! Reading rows is what a start with a million of them takes its time for, so threads share it: each
+//! takes the next few thousand numbers, reads, and enters what it found.
+
+use std::collections::HashSet;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::model::{BundleId, EventNo, InboxNo, ReadError, Run, RunNo, Task};
+use crate::store::contract::Store;
+use crate::store::{codec, keys};
+
+use super::events;
+use super::head::{Head, Read};
+use super::index::{self, Index};
+
+/// What was found when the state was loaded and has to be gone on with.
+#[derive(Debug, Default)]
+pub struct Unfinished {
+    /// Items of the inbox, in order.
+    pub inbox: Vec<(InboxNo, Task)>,
+    /// Runs with an effect started and no outcome.
+    pub started: Vec<RunNo>,
+    /// Rows of runs and events that cannot be read. They stay as they are; nothing waits for them.
+    pub damaged: Vec<ReadError>,
+}
+
+/// Numbers that a thread takes at a time, at least: rows for some tens of milliseconds.
+const SHARE: u64 = 8_192;
+/// Shares at most, however few of the numbers given are still in use.
+const SHARES: u64 = 4_096;
+/// Threads at most: the index is entered by one at a time, which takes about a fifth of the work.
+const THREADS: usize = 4;
+/// Damaged rows that are told one by one.
+const TOLD: usize = 100;
+
+/// What a thread found in its numbers.
+#[derive(Default)]
+struct Found {
+    heads: Vec<Head>,
+    busy: Vec<Run>,
+    events: Vec<(EventNo, Option<u64>)>,
+    damaged: Vec<ReadError>,
+}
+
+/// Reads every run and every event. Numbers up to these have been given.
+///
+/// # Errors
+/// [`ReadError`] when the store fails, or holds what only a newer adjutant can read.
+pub(super) fn index(
+    store: &dyn Store,
+    (runs, events): (RunNo, EventNo),
+    unfinished: &mut Unfinished,
+) -> Result<Index, ReadError> {
+    let index = Mutex::new(Index::default());
+    let found = Mutex::new(unfinished);
+    share(runs.0, |numbers| {
+        let mut found_here = Found::default();
+        let range = keys::runs(RunNo(numbers.start), RunNo(numbers.end));
+        walk(store, range, |_, row| read_run(row, &mut found_here))?;
+        let mut index = lock(&index);
+        enter(&mut index, found_here, &mut lock(&found));
+        Ok(())
+    })?;
+    share(events.0, |numbers| {
+        let mut found_here = Found::default();
+        let range = keys::events(EventNo(numbers.start), EventNo(numbers.end));
+        walk(store, range, |key, row| read_events(key, row, &mut found_here))?;
+        let mut index = lock(&index);
+        enter(&mut index, found_here, &mut lock(&found));
+        Ok(())
+    })?;
+    let unfinished = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    unfinished.started.sort_unstable();
+    for error in unfinished.damaged.iter().take(TOLD) {
+        tracing::error!(%error, "a row is damaged and put aside: it stays, and nothing waits for it");
+    }
+    if unfinished.damaged.len() > TOLD {
+        let rows = unfinished.damaged.len();
+        tracing::error!(rows, "so many rows are damaged: restore the store from a backup");
+    }
+    Ok(index.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Has threads do the numbers below `end`, and those above, which are few or none, share by share.
+fn share(
+    end: u64,
+    work: impl Fn(Range<u64>) -> Result<(), ReadError> + Sync,
+) -> Result<(), ReadError> {
+    let size = SHARE.max(end / SHARES + 1);
+    let shares = end / size + 1;
+    let next = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    let turns = || {
+        while !stop.load(Ordering::Relaxed) {
+            let share = next.fetch_add(1, Ordering::Relaxed);
+            if share >= shares {
+                break;
+            }
+            let to = if share + 1 == shares { u64::MAX } else { (share + 1) * size };
+            let done = work(share * size..to);
+            if done.is_err() {
+                stop.store(true, Ordering::Relaxed);
+                return done;
+            }
+        }
+        Ok(())
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let more = cores.min(THREADS).min(shares as usize).saturating_sub(1);
+        let others: Vec<_> = (0..more).map(|_| scope.spawn(turns)).collect();
+        let mine = turns();
+        let theirs = others.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(ReadError::Store("a thread panicked".into())))
+        });
+        theirs.fold(mine, Result::and)
+    })
+}
+
+/// Visits rows until one is an error.
+pub(super) fn walk(
+    store: &dyn Store,
+    range: Range<Vec<u8>>,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<(), ReadError>,
+) -> Result<(), ReadError> {
+    let mut done = Ok(());
+    store.walk(&range.start, &range.end, &mut |key, row| {
+        done = visit(key, row);
+        done.is_ok()
+    })?;
+    done
+}
+
+fn read_run(row: &[u8], found: &mut Found) -> Result<(), ReadError> {
+    match Head::read(row) {
+        Ok(Read::Head(head)) => found.heads.push(head),
+        Ok(Read::Busy(run)) => found.busy.push(*run),
+        Err(error) if codec::is_newer(row) => return Err(error),
+        Err(error) => found.damaged.push(error),
+    }
+    Ok(())
+}
+
+fn read_events(key: &[u8], row: &[u8], found: &mut Found) -> Result<(), ReadError> {
+    let events = match events::unpack(key, row) {
+        Ok(events) => events,
+        Err(error) if codec::is_newer(row) => return Err(error),
+        Err(error) => {
+            found.damaged.push(error);
+            return Ok(());
+        }
+    };
+    for (_, event) in events {
+        match codec::decode_front::<events::Head<'_>>(event, "an event") {
+            Ok(head) => found.events.push((head.no, head.subject.map(index::subject_key))),
+            Err(error) => found.damaged.push(error),
+        }
+    }
+    Ok(())
+}
+
+fn enter(index: &mut Index, found: Found, unfinished: &mut Unfinished) {
+    for head in &found.heads {
+        index.add(head);
+    }
+    for run in &found.busy {
+        index.add_run(run);
+        if run.status.is_alive() && index::is_started(run) {
+            unfinished.started.push(run.no);
+        }
+    }
+    for (no, subject) in found.events {
+        index.add_event(no, subject);
+    }
+    unfinished.damaged.extend(found.damaged);
+}
+
+/// What of the state is not in the index: bundles there are, and items of the inbox.
+pub(super) fn rest(
+    store: &dyn Store,
+    unfinished: &mut Unfinished,
+) -> Result<HashSet<BundleId>, ReadError> {
+    let mut bundles = HashSet::new();
+    walk(store, keys::bundles(), |key, _| {
+        bundles.extend(keys::bundle_id(key));
+        Ok(())
+    })?;
+    walk(store, keys::inbox_all(), |key, row| {
+        if let Some(no) = keys::inbox_no(key) {
+            unfinished.inbox.push((no, codec::decode(row, "an item of the inbox")?));
+        }
+        Ok(())
+    })?;
+    Ok(bundles)
+}
