@@ -160,8 +160,9 @@ impl Ledger {
             audit.unanswered += usize::from(row.status.load(Relaxed) == 0);
             audit.lost += usize::from(accepted && wanted && times == 0);
             audit.unasked += usize::from(!wanted && times > 0);
-            audit.two_keys += usize::from(row.other_keys.load(Relaxed) > 0);
-            audit.repeated += times.saturating_sub(1) as usize;
+            let other_keys = row.other_keys.load(Relaxed);
+            audit.two_keys += usize::from(other_keys > 0);
+            audit.repeated += times.saturating_sub(1 + other_keys) as usize;
             audit.delivered += usize::from(times > 0);
         }
         audit
@@ -169,7 +170,7 @@ impl Ledger {
 }
 
 /// The counts of an audit. All but the first three and `repeated` must be 0.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Audit {
     /// Events answered 2xx.
     pub(crate) accepted: usize,

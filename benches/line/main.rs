@@ -23,6 +23,7 @@ mod overload;
 mod receiver;
 mod report;
 mod rules;
+mod self_check;
 mod soak;
 mod subject;
 mod timers;
@@ -47,7 +48,7 @@ use report::Report;
 struct Cli {
     #[command(subcommand)]
     what: Option<What>,
-    /// Everything, but short: one to two minutes, for a look and for CI
+    /// Everything, but short: about two minutes, for a look and for CI
     #[arg(long, global = true)]
     quick: bool,
     /// Also write the figures to this file as JSON
@@ -170,6 +171,7 @@ fn main() -> ExitCode {
 }
 
 fn measure(cli: &Cli) -> Result<()> {
+    self_check::run()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let mut report = Report::new(Machine::here());
     runtime.block_on(fill(cli, &mut report))?;
@@ -216,7 +218,7 @@ async fn fill(cli: &Cli, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Everything at the sizes that the targets speak of, but for the hour of `soak`: about half an hour.
+/// Everything at the sizes that the targets speak of, but for the hour of `soak`: some twenty minutes.
 async fn full(report: &mut Report) -> Result<()> {
     let seconds = Duration::from_secs;
     report.add(w1::run(w1::Plan { rounds: 5, full: seconds(10), open: seconds(20) }).await?);

@@ -21,6 +21,10 @@ const CONNECTIONS: usize = 1_000;
 const BATCH: usize = 64;
 /// What comes back within this is not held up by a backlog, also on a busy machine.
 const NORMAL: Duration = Duration::from_millis(50);
+/// How long the quiet load before and after lasts: as long as the overload within these.
+const LEAST_CALM: Duration = Duration::from_secs(2);
+/// See [`LEAST_CALM`].
+const MOST_CALM: Duration = Duration::from_secs(5);
 /// Events a second of the quiet load before and after.
 const QUIET: f64 = 100.0;
 
@@ -53,7 +57,8 @@ async fn overload(
 ) -> Result<()> {
     let maximum = w1::maximum(subject, receiver).await;
     let rate = 2.0 * maximum;
-    let mut before = Latencies::end_to_end(quiet(subject, receiver).await.as_ref());
+    let calm = part.length.clamp(LEAST_CALM, MOST_CALM);
+    let mut before = Latencies::end_to_end(quiet(subject, receiver, calm).await.as_ref());
 
     let ledger = receiver.ledgers.open(Matching::Half);
     let mut load = subject.load();
@@ -62,7 +67,7 @@ async fn overload(
     load.overtime = Duration::ZERO;
     load.open(&ledger, rate, part.length).await;
     let ended = moment::now();
-    let calm = quiet(subject, receiver).await;
+    let calm = quiet(subject, receiver, calm).await;
     let recovered = normal_since(&calm).map(|since| moment::seconds_between(ended, since));
     let mut after = Latencies::end_to_end(&calm);
     w1::settle(&ledger).await;
@@ -135,9 +140,9 @@ fn normal_since(ledger: &Ledger) -> Option<u64> {
 }
 
 /// A quiet load.
-async fn quiet(subject: &Subject, receiver: &Receiver) -> Arc<Ledger> {
+async fn quiet(subject: &Subject, receiver: &Receiver, length: Duration) -> Arc<Ledger> {
     let ledger = receiver.ledgers.open(Matching::Half);
-    subject.load().open(&ledger, QUIET, Duration::from_secs(5)).await;
+    subject.load().open(&ledger, QUIET, length).await;
     w1::settle(&ledger).await;
     ledger
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use adjutant::store::{SledStore, Store as _};
+use adjutant::store::{JournaledStore, Store as _};
 use tempfile::TempDir;
 
 use super::outcome::Result;
@@ -181,7 +181,7 @@ impl Subject {
 
     /// Bytes of keys and values in its store, which must be stopped: what the disk is used for.
     pub(crate) fn live(&self) -> Result<f64> {
-        let store = SledStore::open(&self.path("data/state"))?;
+        let store = JournaledStore::open(&self.path("data/state"))?;
         let (mut bytes, mut from) = (0.0, Vec::new());
         loop {
             let rows = store.scan(&from, &[u8::MAX; 8], SCAN)?;
