@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use adjutant::model::{Class, Name};
+use adjutant::model::{Class, Name, Value};
 use adjutant::rules::{
     Action, Bundle, Context, Files, Look, RuleSet, SourceFile, Sources, TemplateFile, Workflow,
     render,
@@ -197,7 +197,10 @@ enabled: false
 triggers: [{ event: lead.created }]
 steps: []
 "));
-    let found = |kind: &str| rules.candidates(kind).map(|b| b.name.to_string()).collect::<Vec<_>>();
+    let found = |kind: &str| {
+        let found = rules.candidates(kind, &Value::Null, None, usize::MAX);
+        found.map(|bundle| bundle.name.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(found("lead.created"), ["a", "b", "c"]);
     assert_eq!(found("lead.lost"), ["b", "c"]);
     assert_eq!(found("other"), ["b"]);

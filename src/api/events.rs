@@ -46,15 +46,22 @@ pub(super) async fn list(
     Ok(Json(wire::Events { events, next }))
 }
 
-/// `GET /v1/events/{no}`: by number or by id.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShowParams {
+    workflow: Option<String>,
+}
+
+/// `GET /v1/events/{no}`: by number or by id. With `workflow`, of those that were not asked only that.
 pub(super) async fn show(
     State(engine): State<Engine>,
     Path(no): Path<String>,
+    Params(params): Params<ShowParams>,
 ) -> Result<Json<wire::Event>, Problem> {
-    let query = Query::Event(no.as_str().into());
+    let query = Query::Event { id: no.as_str().into(), workflow: params.workflow.map(Text::from) };
     let Answer::Event(event) = engine.ask(query).await? else { return Err(Problem::mismatch()) };
     match event {
-        Some(stored) => Ok(Json(wire::Event::new(&stored))),
+        Some(told) => Ok(Json(wire::Event::told(&told.stored, &told.ruled_out, told.others))),
         None => Err(Problem::not_found(format_args!("event {no}"))),
     }
 }

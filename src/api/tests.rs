@@ -15,7 +15,7 @@ use super::engine::Engine;
 use super::routes::App;
 use crate::daemon::{Health, Scope, TokenConfig, Unavailable};
 use crate::model::*;
-use crate::pump::{Answer, Query, Story};
+use crate::pump::{Account, Answer, Query, Story};
 
 const LOOPBACK: Peer = Peer::Tcp(IpAddr::V4(Ipv4Addr::LOCALHOST));
 
@@ -66,7 +66,10 @@ impl Script {
             Query::Run(_) => Answer::Story(None),
             Query::Escalations { .. } => Answer::Runs(vec![Arc::new(escalation())]),
             Query::Events { .. } => Answer::Events(vec![Arc::new(event())]),
-            Query::Event(no) => Answer::Event((&*no == "12").then(|| Arc::new(event()))),
+            Query::Event { id, .. } => Answer::Event((&*id == "12").then(|| {
+                let (stored, ruled_out) = (Arc::new(event()), event().verdicts);
+                Box::new(Account { stored, ruled_out, others: 7 })
+            })),
             Query::Records { .. } => Answer::Records(vec![Arc::new(record("42"))]),
             Query::Record(address) => {
                 Answer::Record(address.id.starts_with('4').then(|| Arc::new(record(&address.id))))

@@ -38,10 +38,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   adjutant events show 12
-  adjutant events show form-2026-0042")]
+  adjutant events show form-2026-0042
+  adjutant events show 12 --workflow lead-response")]
     Show {
         /// Its number, or its id
         event: String,
+        /// Of the workflows that its data rule out, only this one
+        #[arg(long, value_name = "NAME")]
+        workflow: Option<String>,
     },
     /// Print events as they come in, until Ctrl-C
     #[command(after_help = "\
@@ -82,8 +86,10 @@ pub(super) async fn run(events: Events, client: &Client, screen: &Screen) -> Res
             let answer = client.get::<wire::Events>(&filter.path(before, limit)).await?;
             screen.show(&answer.json, |screen| list(&answer.value, screen));
         }
-        Events::Show { event } => {
-            let answer = client.get::<wire::Event>(&format!("/v1/events/{}", part(&event))).await?;
+        Events::Show { event, workflow } => {
+            let path = format!("/v1/events/{}", part(&event));
+            let path = with_query(&path, &[("workflow", workflow)]);
+            let answer = client.get::<wire::Event>(&path).await?;
             screen.show(&answer.json, |screen| show(&answer.value, screen));
         }
         Events::Tail { filter } => tail(&filter, client, screen).await?,
@@ -185,7 +191,7 @@ fn show(event: &wire::Event, screen: &Screen) -> String {
 
 /// What each workflow said to an event, a line each.
 pub(super) fn consequences(event: &wire::Event) -> String {
-    if event.verdicts.is_empty() && event.runs.is_empty() {
+    if event.verdicts.is_empty() && event.runs.is_empty() && event.ruled_out.is_empty() {
         return "  no workflow listens to it\n".to_owned();
     }
     let mut text = String::new();
@@ -198,6 +204,22 @@ pub(super) fn consequences(event: &wire::Event) -> String {
     }
     if !event.runs.is_empty() {
         put(&mut text, format_args!("  started: run {}\n", event.runs.join(", run ")));
+    }
+    if !event.ruled_out.is_empty() {
+        text.push_str("  not asked, since its data rule them out, as the rules are now:\n");
+    }
+    for verdict in &event.ruled_out {
+        let detail = verdict.detail.as_deref();
+        put(
+            &mut text,
+            format_args!("  – {}: {}\n", verdict.workflow, words(&verdict.code, detail)),
+        );
+    }
+    if event.others > 0 {
+        put(
+            &mut text,
+            format_args!("  – and {} more: `--workflow NAME` picks one\n", event.others),
+        );
     }
     text
 }
@@ -260,5 +282,22 @@ mod tests {
                started: run 17\n"
         );
         assert_eq!(summary(&event), "run 17, vip: where");
+    }
+
+    #[test]
+    fn who_was_not_asked_is_told_apart() {
+        let event: wire::Event = serde_json::from_value(serde_json::json!({
+            "no": 12, "id": "e-1", "source": "crm", "type": "lead.created", "time": "2026-03-02T10:00:00Z",
+            "accepted": "2026-03-02T10:00:01Z", "data": {}, "runs": [], "verdicts": [],
+            "ruled_out": [{"workflow": "eu", "code": "where", "detail": "event.data.region == \"EU\" was false"}],
+            "others": 7,
+        }))
+        .unwrap();
+        assert_eq!(
+            consequences(&event),
+            "  not asked, since its data rule them out, as the rules are now:\n  \
+               – eu: `where`: event.data.region == \"EU\" was false\n  \
+               – and 7 more: `--workflow NAME` picks one\n"
+        );
     }
 }

@@ -8,6 +8,7 @@ mod admit;
 mod advance;
 mod alert;
 mod effects;
+mod explain;
 mod fields;
 mod finish;
 mod gate;
@@ -33,6 +34,7 @@ use crate::model::{BundleId, Decision, Input, Instant, ReadError, Retention, Vie
 use crate::rules::{Bundle, RuleSet};
 use stage::Stage;
 
+pub use explain::ruled_out;
 pub use quarantine::quarantine;
 pub use scope::event_value;
 

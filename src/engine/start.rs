@@ -9,7 +9,7 @@ use crate::model::{
     Write, limits,
 };
 use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, Workflow};
-use crate::script::{EvalError, Scope, Test};
+use crate::script::{EvalError, Host, Scope, Test};
 
 use super::advance::check_size;
 use super::reads::Reads;
@@ -30,21 +30,21 @@ pub(super) fn start(
     let event = stored.event.clone();
     drop(stored);
     let rules = stage.rules;
-    let mut candidates = rules
-        .candidates(&event.kind)
-        .filter(|bundle| after.as_ref().is_none_or(|after| bundle.name > *after))
-        .peekable();
-    if candidates.peek().is_none() {
+    if !rules.listens(&event.kind) {
         return Ok(());
     }
+    let value = stage.event_value(&event);
     let mut scope = Scope::new(stage.now);
-    scope.share("event", &stage.event_value(&event));
+    scope.share("event", &value);
+    let mut last: Option<&Name> = None;
+    let candidates =
+        rules.candidates(&event.kind, value.value(), after.as_deref(), WORKFLOWS_PER_TASK + 1);
     for (asked, bundle) in candidates.enumerate() {
         if asked == WORKFLOWS_PER_TASK {
-            // The one before this was the last asked; names are in order.
-            stage.push(Task::Start { event: no, after: previous(stage, &event, bundle) });
+            stage.push(Task::Start { event: no, after: last.cloned() });
             break;
         }
+        last = Some(&bundle.name);
         let (code, detail, run) = match consider(stage, bundle, &event, &mut scope) {
             Ok(started) => started,
             Err(EvalError::Read(error)) => return Err(error),
@@ -53,16 +53,6 @@ pub(super) fn start(
         stage.note(no, Verdict { workflow: bundle.name.clone(), code, detail }, run)?;
     }
     Ok(())
-}
-
-/// The candidate before `next`.
-fn previous(stage: &Stage<'_>, event: &Event, next: &Bundle) -> Option<Name> {
-    stage
-        .rules
-        .candidates(&event.kind)
-        .take_while(|bundle| bundle.name < next.name)
-        .last()
-        .map(|bundle| bundle.name.clone())
 }
 
 type Considered = (Code, Option<Text>, Option<RunNo>);
@@ -75,23 +65,10 @@ fn consider(
     scope: &mut Scope,
 ) -> Result<Considered, EvalError> {
     let workflow = bundle.main.clone();
-    let mut why = None;
-    let mut matched = false;
-    for trigger in &workflow.triggers {
-        match triggers(stage, trigger, &workflow.name, event, scope)? {
-            Matched::Yes => {
-                matched = true;
-                break;
-            }
-            Matched::No => {}
-            Matched::Because(code, text) => why = Some((code, text)),
-        }
-    }
-    if !matched {
-        let (code, text) = why.unwrap_or((Code::Where, "no trigger matched".into()));
+    if let Some((code, text)) = unmatched(&Reads(stage), &workflow, event, scope)? {
         return Ok((code, Some(text), None));
     }
-    let vars = start_vars(stage, &workflow, scope)?;
+    let vars = start_vars(&Reads(stage), &workflow, scope)?;
     if let Some(condition) = &workflow.condition
         && let Test::False(text) = condition.test(scope, &Reads(stage))?
     {
@@ -145,8 +122,26 @@ enum Matched {
     Because(Code, Text),
 }
 
-fn triggers(
-    stage: &Stage<'_>,
+/// Why none of a workflow's triggers matches; `None` if one does.
+pub(super) fn unmatched(
+    host: &dyn Host,
+    workflow: &Workflow,
+    event: &Event,
+    scope: &Scope,
+) -> Result<Option<(Code, Text)>, EvalError> {
+    let mut why = None;
+    for trigger in &workflow.triggers {
+        match matches(host, trigger, &workflow.name, event, scope)? {
+            Matched::Yes => return Ok(None),
+            Matched::No => {}
+            Matched::Because(code, text) => why = Some((code, text)),
+        }
+    }
+    Ok(Some(why.unwrap_or((Code::Where, "no trigger matched".into()))))
+}
+
+fn matches(
+    host: &dyn Host,
     trigger: &Trigger,
     workflow: &Name,
     event: &Event,
@@ -161,7 +156,7 @@ fn triggers(
         return Ok(Matched::Because(Code::Own, text.into()));
     }
     if let FilterSubject::Is(subject) = &filter.subject {
-        let wanted = subject.eval(scope, &Reads(stage))?;
+        let wanted = subject.eval(scope, host)?;
         if wanted.as_text() != event.subject.as_deref() {
             let text = format!("subject {wanted} is not the event's");
             return Ok(Matched::Because(Code::Where, text.into()));
@@ -169,7 +164,7 @@ fn triggers(
     }
     match &filter.condition {
         None => Ok(Matched::Yes),
-        Some(condition) => match condition.test(scope, &Reads(stage))? {
+        Some(condition) => match condition.test(scope, host)? {
             Test::True => Ok(Matched::Yes),
             Test::False(text) => Ok(Matched::Because(Code::Where, text)),
         },
@@ -177,11 +172,15 @@ fn triggers(
 }
 
 /// The workflow's variables, in order, each seeing the earlier.
-fn start_vars(stage: &Stage<'_>, workflow: &Workflow, scope: &mut Scope) -> Result<Map, EvalError> {
+pub(super) fn start_vars(
+    host: &dyn Host,
+    workflow: &Workflow,
+    scope: &mut Scope,
+) -> Result<Map, EvalError> {
     let mut vars = Map::new();
     scope.set("vars", &Value::Map(Map::new()));
     for (name, shape) in &workflow.vars {
-        vars.insert(name.clone(), shape.eval(scope, &Reads(stage))?);
+        vars.insert(name.clone(), shape.eval(scope, host)?);
         scope.set("vars", &Value::Map(vars.clone()));
     }
     Ok(vars)

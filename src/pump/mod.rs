@@ -22,7 +22,7 @@ use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
 
 pub use library::Library;
-pub use query::{Answer, Query, Story};
+pub use query::{Account, Answer, Query, Story};
 
 /// Recovery, the inbox, timers, pending effects.
 const SOURCES: usize = 4;
@@ -136,7 +136,7 @@ impl<T> Pump<T> {
     /// [`ReadError::Store`]: the store failed and the daemon must stop.
     pub fn ask(&mut self, query: &Query, token: T) -> Result<(), ReadError> {
         self.inputs += 1;
-        let response = match query::answer(&self.state, &self.library, query) {
+        let response = match query::answer(&self.state, &self.rules, &self.library, query) {
             Ok(answer) => Response::Answer(answer),
             Err(ReadError::Corrupt(why)) => {
                 tracing::error!(?query, %why, "damaged state: a question cannot be answered");

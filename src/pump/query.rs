@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::engine::Bundles;
+use crate::engine::{self, Bundles};
 use crate::model::{
     Address, EventNo, Name, Pattern, ReadError, Record, Run, RunId, RunNo, Status, StoredEvent,
-    Text, Trace, TraceEntry, View, limits,
+    Text, Trace, TraceEntry, Verdict, View, limits,
 };
+use crate::rules::RuleSet;
 use crate::store::State;
 
 use super::library::Library;
@@ -45,8 +46,13 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
-    /// One event, by its number or its id.
-    Event(Text),
+    /// One event, and what workflows say that were not asked about it.
+    Event {
+        /// Its number or its id.
+        id: Text,
+        /// Of those workflows only this one.
+        workflow: Option<Name>,
+    },
     /// Records of a kind, in order of id.
     Records {
         /// The kind.
@@ -70,11 +76,22 @@ pub enum Answer {
     /// To `Events`.
     Events(Vec<Arc<StoredEvent>>),
     /// To `Event`.
-    Event(Option<Arc<StoredEvent>>),
+    Event(Option<Box<Account>>),
     /// To `Records`.
     Records(Vec<Arc<Record>>),
     /// To `Record`.
     Record(Option<Arc<Record>>),
+}
+
+/// An event and what came of it.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The event, with what workflows said that were asked about it.
+    pub stored: Arc<StoredEvent>,
+    /// What some of those would say by the rules in force that were not asked.
+    pub ruled_out: Vec<Verdict>,
+    /// How many more were not asked.
+    pub others: usize,
 }
 
 /// The whole story of a run.
@@ -99,7 +116,12 @@ const SCAN: u64 = 5_000;
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Answers a question from the state.
-pub(super) fn answer(state: &State, library: &Library, query: &Query) -> Result<Answer, ReadError> {
+pub(super) fn answer(
+    state: &State,
+    rules: &RuleSet,
+    library: &Library,
+    query: &Query,
+) -> Result<Answer, ReadError> {
     match query {
         Query::Runs { status, workflow, before, limit } => {
             let before = before.unwrap_or(state.next_run());
@@ -153,7 +175,13 @@ pub(super) fn answer(state: &State, library: &Library, query: &Query) -> Result<
             }
             Ok(Answer::Events(found))
         }
-        Query::Event(id) => event(state, id).map(Answer::Event),
+        Query::Event { id, workflow } => {
+            let found = event(state, id)?;
+            Ok(Answer::Event(found.map(|stored| {
+                let (ruled_out, others) = engine::ruled_out(rules, &stored, workflow.as_deref());
+                Box::new(Account { stored, ruled_out, others })
+            })))
+        }
         Query::Records { kind, after, limit } => {
             let limit = (*limit).min(limits::PAGE);
             state.records(kind, after.as_deref(), limit).map(Answer::Records)

@@ -19,6 +19,7 @@ mod filters;
 mod flow;
 pub mod keys;
 mod load;
+mod matching;
 mod program;
 mod render;
 mod ruleset;

@@ -1,9 +1,9 @@
 //! [`RuleSet`]: everything the engine goes by, compiled from all files at once or not at all.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{Name, Pattern, Text};
+use crate::model::{Name, Text, Value};
 use crate::script::Sandbox;
 
 use super::assemble::{self, Loaded};
@@ -12,6 +12,7 @@ use super::calendar::Calendar;
 use super::diagnostic::{Diagnostic, SourceFile};
 use super::directory::BUILT_IN_PURPOSES;
 use super::documents::plain_purpose;
+use super::matching::Matching;
 use super::program::{Purpose, RecordKind};
 use super::template_views::TemplateFile;
 
@@ -50,8 +51,8 @@ pub struct RuleSet {
     pub purposes: BTreeMap<Name, Purpose>,
     /// Record kinds that have a document, by name.
     pub records: BTreeMap<Name, RecordKind>,
-    /// Which workflows look at which types.
-    index: TriggerIndex,
+    /// Which workflows an event could start.
+    matching: Matching,
 }
 
 impl Sources {
@@ -92,48 +93,33 @@ impl RuleSet {
         for name in BUILT_IN_PURPOSES {
             purposes.entry(name.into()).or_insert_with(|| plain_purpose(name));
         }
-        let index = TriggerIndex::of(workflows.values());
-        Self { sandbox, workflows, policies, calendars, purposes, records, index }
+        let matching = Matching::of(workflows.values());
+        Self { sandbox, workflows, policies, calendars, purposes, records, matching }
     }
 
-    /// The enabled workflows that have a trigger for events of type `kind`, in order of name. The
-    /// cost grows with their number only.
-    pub fn candidates<'a>(&'a self, kind: &str) -> impl Iterator<Item = &'a Arc<Bundle>> + use<'a> {
-        self.index.find(kind).into_iter()
-    }
-}
-
-/// Workflows by the patterns of their triggers.
-#[derive(Debug, Default)]
-struct TriggerIndex {
-    /// In order of name.
-    bundles: Vec<Arc<Bundle>>,
-    by_pattern: HashMap<Pattern, Vec<usize>>,
-}
-
-impl TriggerIndex {
-    fn of<'b>(bundles: impl Iterator<Item = &'b Arc<Bundle>>) -> Self {
-        let mut index = Self::default();
-        for bundle in bundles.filter(|bundle| bundle.main.enabled) {
-            let at = index.bundles.len();
-            let patterns: BTreeSet<&Pattern> =
-                bundle.main.triggers.iter().flat_map(|trigger| &trigger.filter.patterns).collect();
-            for pattern in patterns {
-                index.by_pattern.entry(pattern.clone()).or_default().push(at);
-            }
-            index.bundles.push(bundle.clone());
-        }
-        index
+    /// Whether an enabled workflow has a trigger for events of type `kind`.
+    #[must_use]
+    pub fn listens(&self, kind: &str) -> bool {
+        self.matching.listens(kind)
     }
 
-    fn find(&self, kind: &str) -> Vec<&Arc<Bundle>> {
-        let mut found: Vec<usize> = Pattern::all_for(kind)
-            .filter_map(|pattern| self.by_pattern.get(&pattern))
-            .flatten()
-            .copied()
-            .collect();
-        found.sort_unstable();
-        found.dedup();
-        found.into_iter().map(|at| &self.bundles[at]).collect()
+    /// The enabled workflows that an event of type `kind` could start, in order of name: the first
+    /// `limit` of those after `after`. `event` is what expressions see of it. Whoever is left out
+    /// would not have started, and no expression of theirs would have failed. The cost grows with
+    /// the number of those found, not of all.
+    pub fn candidates(
+        &self,
+        kind: &str,
+        event: &Value,
+        after: Option<&str>,
+        limit: usize,
+    ) -> impl Iterator<Item = &Arc<Bundle>> {
+        self.matching.find(kind, event, after, limit)
+    }
+
+    /// The enabled workflows with a trigger for `kind` that are no [`RuleSet::candidates`], in order
+    /// of name. The cost grows with the number of all.
+    pub fn ruled_out(&self, kind: &str, event: &Value) -> impl Iterator<Item = &Arc<Bundle>> {
+        self.matching.ruled_out(kind, event)
     }
 }

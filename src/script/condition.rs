@@ -4,6 +4,7 @@ use crate::model::{Text, Value, limits};
 
 use super::chains::{clauses, operands};
 use super::error::{EvalError, ScriptError};
+use super::foresee::Foreseen;
 use super::host::Host;
 use super::sandbox::{Expr, Sandbox};
 use super::scope::{Names, Scope};
@@ -84,6 +85,16 @@ impl Condition {
             }
         }
         Ok(Test::True)
+    }
+
+    /// What is known of its first clauses without evaluating them, up to one that may do anything;
+    /// and whether that is all of them.
+    #[must_use]
+    pub fn foreseen(&self) -> (Vec<Foreseen>, bool) {
+        let known = |clause: &Clause| Foreseen::of(clause.expr.direct()?, self.lenient);
+        let clauses: Vec<_> = self.clauses.iter().map_while(known).collect();
+        let all = clauses.len() == self.clauses.len();
+        (clauses, all)
     }
 
     /// Its expressions.

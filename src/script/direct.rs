@@ -35,7 +35,7 @@ pub(super) enum Direct {
 }
 
 /// What is read from a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Step {
     /// A member of an object.
     Key(Text),

@@ -11,6 +11,7 @@ mod convert;
 mod direct;
 mod error;
 mod explain;
+mod foresee;
 mod functions;
 mod host;
 mod lexer;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use condition::{Condition, Test};
 pub use error::{EvalError, ScriptError};
+pub use foresee::{Check, Constant, Foreseen, Path, Want};
 pub use host::{Host, NoRecords};
 pub use plugins::{Function, PluginSource};
 pub use sandbox::{Expr, Sandbox};

@@ -57,6 +57,12 @@ impl Shared {
     pub fn new(value: Value) -> Self {
         Self(Arc::new(if may_stand_for_secret(&value) { without_secrets(&value) } else { value }))
     }
+
+    /// As expressions see it.
+    #[must_use]
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
 }
 
 /// The values by name: so few that looking through them is the fastest way.

@@ -8,6 +8,7 @@ mod crash;
 mod effects;
 mod ladder;
 mod language;
+mod matching;
 mod modes;
 mod play;
 mod records;

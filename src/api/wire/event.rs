@@ -35,8 +35,20 @@ pub struct Event {
     pub causes: Vec<String>,
     /// The runs it started, by number.
     pub runs: Vec<String>,
-    /// What each workflow that looked at it decided.
+    /// What each workflow that looked at it decided: at most 32.
     pub verdicts: Vec<Verdict>,
+    /// Of one event: what workflows would say, as the rules are now, that were not asked, since its
+    /// data rule them out. At most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ruled_out: Vec<Verdict>,
+    /// Of one event: how many more are ruled out; `workflow=` picks one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub others: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// What one workflow decided about an event.
@@ -81,7 +93,16 @@ impl Event {
             causes: event.lineage.workflows.iter().map(ToString::to_string).collect(),
             runs: stored.runs.iter().map(ToString::to_string).collect(),
             verdicts: stored.verdicts.iter().map(Verdict::new).collect(),
+            ruled_out: Vec::new(),
+            others: 0,
         }
+    }
+
+    /// One event, with what is only told when somebody asks.
+    #[must_use]
+    pub fn told(stored: &StoredEvent, ruled_out: &[model::Verdict], others: usize) -> Self {
+        let ruled_out = ruled_out.iter().map(Verdict::new).collect();
+        Self { ruled_out, others, ..Self::new(stored) }
     }
 }
 

@@ -29,9 +29,9 @@ use layout::{Chunked, Head, PIECE, POSITION_KEY, Position};
 const EPOCH_FLUSHES: u32 = 4;
 /// Rows that are settled together: one of sled's batches, during which readers wait. The engine
 /// reads for every event, so each wait must be far shorter than a commit.
-const SETTLED_TOGETHER: usize = 16;
+const SETTLED_TOGETHER: usize = 64;
 /// Batches between two times that the garbage of settling is let go.
-const SETTLED_GARBAGE: u64 = 16;
+const SETTLED_GARBAGE: u64 = 4;
 /// Rows after which a scan flushes its epoch garbage as well.
 const LONG_SCAN: usize = 256;
 
