@@ -1,5 +1,6 @@
 //! A run advances over pure steps, and goes on when its effect is settled.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use adjutant::model::{Input, Outcome, Settled, Value};
@@ -26,7 +27,8 @@ fn advance(group: &mut Group<'_>) {
     let mut rules = "workflow: w\ntriggers: [{ event: lead.created }]\nsteps:\n".to_owned();
     for n in 0..STEPS / 3 {
         rules.push_str("  - if: event.data.score >= 80\n    then: []\n");
-        rules.push_str(&format!("  - vars: {{ v{n}: \"${{event.data.score + {n}}}\" }}\n"));
+        writeln!(rules, "  - vars: {{ v{n}: \"${{event.data.score + {n}}}\" }}")
+            .expect("a string takes everything");
         rules.push_str("  - log: ${event.data.name} scored ${event.data.score}\n");
     }
     let mut driver = Driver::new(&rules);

@@ -19,7 +19,8 @@ fn regions(count: usize) -> String {
                 region(n)
             )
         })
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// What is told about an event that is handed in now.

@@ -291,10 +291,10 @@ proptest! {
         events in prop::collection::vec(
             (prop::sample::select(vec!["go", "go.far"]), payload()), 1..24),
     ) {
-        let text: String = ('a'..)
-            .zip(&workflows)
-            .map(|(letter, workflow)| format!("---\nworkflow: {letter}\n{workflow}"))
-            .collect();
+        let mut text = String::new();
+        for (letter, workflow) in ('a'..).zip(&workflows) {
+            write!(text, "---\nworkflow: {letter}\n{workflow}").unwrap();
+        }
         let rules = compile(&text);
         let matching = matching(&rules);
         for (kind, data) in events {
