@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adjutant::store::{
-    Batch, Fault, Faulty, MemoryStore, Op, SledOptions, SledStore, Store, StoreError, SyncMode,
-    When, conformance, honest,
+    Batch, Fault, Faulty, JournalOptions, JournaledStore, MemoryStore, Op, SledOptions, SledStore,
+    Store, StoreError, SyncMode, When, conformance, honest,
 };
 use proptest::prelude::*;
 
@@ -31,6 +31,25 @@ fn sled(sync: Option<SyncMode>) -> impl FnMut() -> Result<SledStore, StoreError>
     let dir = tempfile::tempdir().unwrap();
     let options = SledOptions { sync, ..SledOptions::default() };
     move || SledStore::open_with(dir.path(), &options)
+}
+
+/// `settled_at`: bytes of changes at which the journal is settled.
+fn journaled(settled_at: usize) -> impl FnMut() -> Result<JournaledStore, StoreError> {
+    let dir = tempfile::tempdir().unwrap();
+    let options = JournalOptions { settled_at, ..JournalOptions::default() };
+    move || JournaledStore::open_with(dir.path(), &options)
+}
+
+#[test]
+fn the_journal_conforms_while_nothing_is_settled() {
+    honest::install().unwrap();
+    conforms(|| journaled(usize::MAX));
+}
+
+#[test]
+fn the_journal_conforms_while_everything_is_settled() {
+    honest::install().unwrap();
+    conforms(|| journaled(0));
 }
 
 #[test]
@@ -158,6 +177,17 @@ proptest! {
     #[test]
     fn memory_agrees_with_a_map(steps in prop::collection::vec(step(), 1..60)) {
         agrees_with_a_map(memory(), &steps);
+    }
+
+    #[test]
+    fn the_journal_agrees_with_a_map(
+        steps in prop::collection::vec(step(), 1..60),
+        settled_at in prop_oneof![Just(0), Just(30_000), Just(usize::MAX)],
+    ) {
+        let mut open = journaled(settled_at);
+        agrees_with_a_map(&mut open, &steps);
+        // no piece of a long value is left over or missing
+        open().unwrap().verify().unwrap();
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::api::{self, ApiSettings, Listeners};
 use crate::daemon::{Clock, Config, Daemon, Fatal, Links, Settings, StartError, notify};
 use crate::model::Text;
 use crate::rules::{Diagnostic, Files, Look, RuleSet, render};
-use crate::store::{SledStore, StoreError, honest};
+use crate::store::{JournaledStore, StoreError, honest};
 
 /// The folder of the state within the data directory.
 const STATE: &str = "state";
@@ -59,7 +59,7 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     };
     let state = config.data_dir.join(STATE);
     socket::prepare(&config.data_dir)?;
-    let store = SledStore::open(&state).map_err(|error| storage(&error))?;
+    let store = JournaledStore::open(&state).map_err(|error| storage(&error))?;
     let performer = performer(config)?;
     let unix = socket::bind(&config.data_dir)?;
     let tcp = listen(config).await?;

@@ -95,6 +95,19 @@ pub enum Op {
     Delete(Vec<u8>),
 }
 
+/// A key and the value it is set to; `None` removes it.
+pub(super) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
+
+impl Op {
+    /// What it changes, and to what.
+    pub(super) fn change(&self) -> Change<'_> {
+        match self {
+            Self::Put(key, value) => (key, Some(value)),
+            Self::Delete(key) => (key, None),
+        }
+    }
+}
+
 /// Room on the disk, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Space {
@@ -147,10 +160,8 @@ impl Batch {
             )));
         }
         for op in &self.ops {
-            let (key, value) = match op {
-                Op::Put(key, value) => (key.len(), value.len()),
-                Op::Delete(key) => (key.len(), 0),
-            };
+            let (key, value) = op.change();
+            let (key, value) = (key.len(), value.map_or(0, <[u8]>::len));
             if key > MAX_KEY {
                 return Err(StoreError::Refused(format!(
                     "a key has {key} bytes, the most is {MAX_KEY}"

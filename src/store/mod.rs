@@ -6,6 +6,7 @@ pub mod conformance;
 mod contract;
 mod faulty;
 pub mod honest;
+mod journal;
 mod keys;
 mod lock;
 mod memory;
@@ -15,12 +16,14 @@ mod sled;
 mod state;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 pub use contract::{
     Admission, Batch, Lead, MAX_KEY, MAX_VALUE, Op, Row, Space, Store, StoreError, Visit,
 };
 pub use faulty::{Fault, Faulty, When};
 pub use honest::SyncMode;
+pub use journal::{JournalOptions, JournaledStore, SETTLED_AT};
 pub use lock::DirLock;
 pub use memory::MemoryStore;
 pub use sled::{SledOptions, SledStore};

@@ -1,11 +1,11 @@
 //! What a disk may show after the power went at some moment of a history.
 //!
 //! What was written before a sync began that has ended is there. Of all that was written since,
-//! each page of 4 KiB shows any one of its versions; the file has any of the lengths it had.
+//! each page of 4 KiB shows any one of its versions; a file has any of the lengths it had.
 
 use std::collections::BTreeMap;
 
-use crate::trace::{Call, Moment, Trace};
+use crate::trace::{Call, Moment, Trace, What};
 use crate::workload::Random;
 
 /// What a disk keeps or loses as one.
@@ -14,8 +14,8 @@ const PAGE: u64 = 4096;
 /// Makes images at rising moments of one history.
 pub(crate) struct Disk<'a> {
     trace: &'a Trace,
-    /// What is surely on the disk.
-    durable: Vec<u8>,
+    /// What is surely on the disk, file by file.
+    durable: Vec<Vec<u8>>,
     /// Next moment to look at.
     moment: usize,
     /// Calls begun and not surely on the disk, in order; the flag: they have ended.
@@ -29,7 +29,7 @@ pub(crate) struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    pub(crate) fn new(first: Vec<u8>, trace: &'a Trace) -> Self {
+    pub(crate) fn new(first: Vec<Vec<u8>>, trace: &'a Trace) -> Self {
         Self {
             trace,
             durable: first,
@@ -47,9 +47,11 @@ impl<'a> Disk<'a> {
             match self.trace.moments[self.moment] {
                 Moment::Acknowledged(number) => self.acknowledged = number,
                 Moment::Renamed => self.renamed = true,
-                Moment::Begin(call) => match self.trace.calls[call] {
-                    Call::Sync => {
-                        let ended = self.volatile.iter().filter(|(_, ended)| **ended);
+                Moment::Begin(call) => match &self.trace.calls[call] {
+                    Call { file, what: What::Sync } => {
+                        let ended = self.volatile.iter().filter(|(call, ended)| {
+                            **ended && self.trace.calls[**call].file == *file
+                        });
                         self.syncing.insert(call, ended.map(|(&call, _)| call).collect());
                     }
                     _ => drop(self.volatile.insert(call, false)),
@@ -77,33 +79,34 @@ impl<'a> Disk<'a> {
         self.volatile.len()
     }
 
-    /// One image of the many possible. `most`: of a hundred pages so many are written.
-    pub(crate) fn image(&self, random: &mut Random, most: u64) -> Vec<u8> {
+    /// One image of the many possible, file by file. `most`: of a hundred pages so many are written.
+    pub(crate) fn image(&self, random: &mut Random, most: u64) -> Vec<Vec<u8>> {
         let mut image = self.durable.clone();
-        let mut lengths = vec![image.len()];
+        let mut lengths: Vec<_> = image.iter().map(|file| vec![file.len()]).collect();
         for call in self.volatile.keys() {
-            let mut lucky = |_| random.below(100) < most;
-            apply(&mut image, &self.trace.calls[*call], &mut lucky);
-            lengths.push(image.len());
+            let call = &self.trace.calls[*call];
+            apply(&mut image, call, |_| random.below(100) < most);
+            lengths[call.file].push(image[call.file].len());
         }
-        // metadata goes its own way: the file may have grown without its data, or not have grown
-        let length = match random.below(3) {
-            0 => lengths[random.below(lengths.len() as u64) as usize],
-            _ => image.len(),
-        };
-        image.resize(length, 0);
+        // metadata goes its own way: a file may have grown without its data, or not have grown
+        for (file, lengths) in image.iter_mut().zip(lengths) {
+            if random.below(3) == 0 {
+                file.resize(lengths[random.below(lengths.len() as u64) as usize], 0);
+            }
+        }
         image
     }
 }
 
-fn apply(file: &mut Vec<u8>, call: &Call, mut lucky: impl FnMut(u64) -> bool) {
-    match call {
-        Call::Resize(length) => {
+fn apply(files: &mut [Vec<u8>], call: &Call, mut lucky: impl FnMut(u64) -> bool) {
+    let file = &mut files[call.file];
+    match &call.what {
+        What::Resize(length) => {
             if lucky(0) {
                 file.resize(*length as usize, 0);
             }
         }
-        Call::Write { at, bytes } => {
+        What::Write { at, bytes } => {
             let end = at + bytes.len() as u64;
             if file.len() < end as usize {
                 file.resize(end as usize, 0);
@@ -118,6 +121,6 @@ fn apply(file: &mut Vec<u8>, call: &Call, mut lucky: impl FnMut(u64) -> bool) {
                 from = to;
             }
         }
-        Call::Sync => {}
+        What::Sync => {}
     }
 }

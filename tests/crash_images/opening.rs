@@ -9,11 +9,14 @@
 use std::fs;
 use std::path::Path;
 
-use adjutant::store::{Store, honest};
+use adjutant::store::honest;
 
 use crate::image::Disk;
 use crate::workload::{Expected, Random};
-use crate::{SEED, copy_dir, number, open_image, options, strace_works, trace_child};
+use crate::{
+    MODES, Mode, SEED, copy_dir, number, open, open_image, read_files, strace_works, trace_child,
+    write_files,
+};
 
 /// Crashed stores whose opening is cut (`CRASH_OPENINGS` sets another number), and images of each.
 const CRASHED: u64 = 5;
@@ -23,15 +26,21 @@ const IMAGES: usize = 12;
 fn every_image_of_an_opening_opens() {
     honest::install().expect("this test is about the filter");
     if !strace_works() {
-        println!("no strace here: what sled does while it opens cannot be seen");
+        println!("no strace here: what happens while a store opens cannot be seen");
         return;
     }
+    for mode in MODES {
+        openings(mode);
+    }
+}
+
+fn openings(mode: Mode) {
     let seed = number(SEED, 1);
     let crashed = number("CRASH_OPENINGS", CRASHED);
     let dir = tempfile::tempdir().unwrap();
-    let trace = trace_child(dir.path(), seed, "filter");
+    let trace = trace_child(dir.path(), seed, mode, "commit");
     let mut random = Random(seed ^ 0x0ba5_eba1);
-    let mut disk = Disk::new(fs::read(dir.path().join("first/db")).unwrap(), &trace);
+    let mut disk = Disk::new(read_files(&dir.path().join("first")), &trace);
     let mut moments: Vec<usize> =
         (0..crashed).map(|_| random.below(trace.moments.len() as u64) as usize).collect();
     moments.sort_unstable();
@@ -41,24 +50,24 @@ fn every_image_of_an_opening_opens() {
         disk.advance(moment);
         let place = dir.path().join("crashed");
         copy_dir(&dir.path().join("first"), &place);
-        fs::write(place.join("db"), disk.image(&mut random, 50)).unwrap();
+        write_files(&place, &disk.image(&mut random, 50));
 
         // what it holds, asked of a copy
         let copy = dir.path().join("image");
         copy_dir(&place, &copy);
-        let last = open_image(&copy, disk.acknowledged, &mut expected).unwrap();
+        let last = open_image(mode, &copy, disk.acknowledged, &mut expected).unwrap();
 
         let opened = dir.path().join("opened");
         copy_dir(&place, &opened);
-        let opening = trace_child(&opened, seed, "reopen");
-        let mut second = Disk::new(fs::read(place.join("db")).unwrap(), &opening);
+        let opening = trace_child(&opened, seed, mode, "reopen");
+        let mut second = Disk::new(read_files(&place), &opening);
         let mut cuts: Vec<usize> =
             (0..IMAGES).map(|_| random.below(opening.moments.len() as u64 + 1) as usize).collect();
         cuts.sort_unstable();
         for cut in cuts {
             second.advance(cut);
             copy_dir(&place, &copy);
-            fs::write(copy.join("db"), second.image(&mut random, 50)).unwrap();
+            write_files(&copy, &second.image(&mut random, 50));
             if second.renamed {
                 lay_snapshots([&place, &opened, &copy], &mut random);
                 with_new += 1;
@@ -73,7 +82,7 @@ fn every_image_of_an_opening_opens() {
             );
             let kept = dir.path().join("kept");
             copy_dir(&copy, &kept);
-            let outcome = last_commit(&copy);
+            let outcome = last_commit(mode, &copy);
             if outcome.as_ref() != Ok(&last) {
                 failures.push(format!(
                     "crashed at moment {moment}, its opening at {cut} of {}: {outcome:?}, \
@@ -81,25 +90,24 @@ fn every_image_of_an_opening_opens() {
                     opening.moments.len()
                 ));
                 keep_opening(&[(&place, "crashed"), (&opened, "opened"), (&kept, "image")]);
-            } else if let Err(why) = open_image(&copy, last, &mut expected.clone()) {
+            } else if let Err(why) = open_image(mode, &copy, last, &mut expected.clone()) {
                 failures.push(format!("crashed at {moment}, its opening at {cut}: {why}"));
             }
         }
     }
     println!(
-        "seed {seed}: {} images of openings, {with_new} with the new snapshot, {with_torn} with a \
+        "{mode:?}, seed {seed}: {} images of openings, {with_new} with the new snapshot, {with_torn} with a \
          torn one; {} failed",
         crashed as usize * IMAGES,
         failures.len()
     );
     assert!(with_new > 0 && with_torn > 0, "both must occur to be tested");
-    assert!(failures.is_empty(), "seed {seed}:\n{}", failures.join("\n"));
+    assert!(failures.is_empty(), "{mode:?}, seed {seed}:\n{}", failures.join("\n"));
 }
 
 /// The number of the last commit.
-fn last_commit(place: &Path) -> Result<u64, String> {
-    let store = adjutant::store::SledStore::open_with(place, &options(None))
-        .map_err(|error| error.to_string())?;
+fn last_commit(mode: Mode, place: &Path) -> Result<u64, String> {
+    let store = open(mode, place, None).map_err(|error| error.to_string())?;
     store.lead().map(|lead| lead.number).map_err(|error| error.to_string())
 }
 

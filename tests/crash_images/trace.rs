@@ -1,9 +1,9 @@
-//! What happened to sled's file, call by call: read from strace, or put together from copies.
+//! What happened to the files of a store, call by call: read from strace, or put together from copies.
 
 use std::collections::HashMap;
 
-/// How `strace -y -xx` writes the end of a handle on a file `…/db`.
-const DB: &str = r"\x2f\x64\x62>";
+/// The files of a store that are written while it is open.
+pub(crate) const FILES: [&str; 3] = ["db", "journal-0", "journal-1"];
 
 /// How it writes a name that ends in `.generating`.
 const GENERATING: &str = r"\x2e\x67\x65\x6e\x65\x72\x61\x74\x69\x6e\x67";
@@ -11,9 +11,16 @@ const GENERATING: &str = r"\x2e\x67\x65\x6e\x65\x72\x61\x74\x69\x6e\x67";
 /// The store's unit of writing and reuse: small, so that there is much reuse in few commits.
 pub(crate) const SEGMENT: u64 = 512 * 1024;
 
-/// One call that matters to the file.
+/// One call that matters to a file; `file` is its place in [`FILES`].
 #[derive(Debug)]
-pub(crate) enum Call {
+pub(crate) struct Call {
+    pub(crate) file: usize,
+    pub(crate) what: What,
+}
+
+/// What a call does.
+#[derive(Debug)]
+pub(crate) enum What {
     Write { at: u64, bytes: Vec<u8> },
     Resize(u64),
     Sync,
@@ -32,7 +39,7 @@ pub(crate) enum Moment {
     Acknowledged(u64),
 }
 
-/// A history of one file.
+/// A history of the files.
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     pub(crate) calls: Vec<Call>,
@@ -50,7 +57,8 @@ impl Trace {
     pub(crate) fn segments(&self) -> (usize, usize) {
         let mut places = Vec::new();
         for call in &self.calls {
-            if let Call::Write { at, .. } = call
+            if let What::Write { at, .. } = &call.what
+                && call.file == 0
                 && at % SEGMENT == 0
             {
                 places.push(*at);
@@ -68,7 +76,7 @@ impl Trace {
         self.calls.len() - 1
     }
 
-    /// Reads what `strace -f -y -xx -s … -o` wrote. The history of the file that ends in `/db`
+    /// Reads what `strace -f -y -xx -s … -o` wrote. The history of the [`FILES`]
     /// begins where the traced process wrote `opened` to its standard output.
     pub(crate) fn from_strace(text: &str) -> Self {
         let mut trace = Self::default();
@@ -81,7 +89,7 @@ impl Trace {
             if line.starts_with("<... ") {
                 let call = waiting.remove(thread).flatten();
                 if let (Some(call), Some(result)) = (call, result(line)) {
-                    assert!(result >= 0, "a call of sled's failed: {line}");
+                    assert!(result >= 0, "a call failed: {line}");
                     trace.moments.push(Moment::End(call));
                 }
                 continue;
@@ -105,12 +113,12 @@ impl Trace {
             if unfinished {
                 waiting.insert(thread, place);
             } else if let (Some(place), Some(result)) = (place, result(line)) {
-                assert!(result >= 0, "a call of sled's failed: {line}");
+                assert!(result >= 0, "a call failed: {line}");
                 trace.moments.push(Moment::End(place));
             }
         }
-        let writes = trace.calls.iter().any(|call| matches!(call, Call::Write { .. }));
-        let syncs = trace.calls.iter().any(|call| matches!(call, Call::Sync));
+        let writes = trace.calls.iter().any(|call| matches!(call.what, What::Write { .. }));
+        let syncs = trace.calls.iter().any(|call| matches!(call.what, What::Sync));
         assert!(opened && writes && syncs, "strace speaks another dialect: nothing was understood");
         trace
     }
@@ -123,12 +131,14 @@ fn said(line: &str) -> Option<String> {
     Some(String::from_utf8(bytes).unwrap())
 }
 
-/// A call on sled's file.
+/// A call on one of the files.
 fn call(line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
-    let (_, rest) = rest.split_once(DB)?;
+    let (path, rest) = rest.split_once('<')?.1.split_once('>')?;
+    let path = String::from_utf8(hex(path)).ok()?;
+    let file = FILES.iter().position(|name| path.rsplit('/').next() == Some(name))?;
     let rest = rest.trim_start_matches(',').trim_start();
-    match name {
+    let what = match name {
         "pwrite64" => {
             let (bytes, rest) = rest.strip_prefix('"')?.split_once('"')?;
             assert!(!rest.starts_with("..."), "strace cut a write short");
@@ -136,16 +146,17 @@ fn call(line: &str) -> Option<Call> {
             let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
             let length: usize = numbers.next()?.parse().unwrap();
             assert_eq!(length, bytes.len());
-            Some(Call::Write { at: numbers.next()?.parse().unwrap(), bytes })
+            What::Write { at: numbers.next()?.parse().unwrap(), bytes }
         }
         "ftruncate" => {
             let length = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-            Some(Call::Resize(length.parse().unwrap()))
+            What::Resize(length.parse().unwrap())
         }
-        "fsync" | "fdatasync" => Some(Call::Sync),
+        "fsync" | "fdatasync" => What::Sync,
         // without the filter it succeeds, and nothing follows from that
-        _ => None,
-    }
+        _ => return None,
+    };
+    Some(Call { file, what })
 }
 
 fn result(line: &str) -> Option<i64> {

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! 01 'f'                           format: u32
-//! 01 'p'                           position, written by every commit: epoch u64, number u64,
-//!                                  rows u64, chunks u64
-//! 02 key                           00 value, or 01 number u64, op u32, length u32
-//! 03 number u64 op u32 chunk u32   4 KiB of a long value; number and op say which put it was
+//! 01 'p'                           position, written by every batch: epoch u64, number u64,
+//!                                  rows u64, chunks u64, serial u64
+//! 02 key                           00 value, or 01 serial u64, op u32, length u32
+//! 03 serial u64 op u32 chunk u32   4 KiB of a long value; serial and op say which put it was
 //! ```
 //!
-//! Numbers are big-endian. Chunks are sequential because their keys come from the commit's number;
-//! rows keep their order and their count because a long value is one row all the same.
+//! Numbers are big-endian. Chunks are sequential because their keys come from the serial number of
+//! the batch of sled's that wrote them; rows keep their order and their count because a long value
+//! is one row all the same.
 
 use std::ops::Range;
 
@@ -48,9 +49,9 @@ pub(super) fn caller_key(key: &[u8]) -> Vec<u8> {
 /// A value that was cut up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Chunked {
-    /// Number of the commit that put it.
-    pub(super) number: u64,
-    /// Its place in that commit.
+    /// Serial number of the batch that put it.
+    pub(super) serial: u64,
+    /// Its place in that batch.
     pub(super) op: u32,
     /// Bytes of the whole value.
     pub(super) length: u32,
@@ -59,7 +60,7 @@ pub(super) struct Chunked {
 impl Chunked {
     pub(super) fn key(&self, chunk: u32) -> [u8; 17] {
         let mut key = [CHUNK; 17];
-        key[1..9].copy_from_slice(&self.number.to_be_bytes());
+        key[1..9].copy_from_slice(&self.serial.to_be_bytes());
         key[9..13].copy_from_slice(&self.op.to_be_bytes());
         key[13..17].copy_from_slice(&chunk.to_be_bytes());
         key
@@ -89,7 +90,7 @@ pub(super) fn inline(value: &[u8]) -> Vec<u8> {
 
 pub(super) fn chunked(what: Chunked) -> Vec<u8> {
     let mut head = vec![CHUNKED];
-    head.extend_from_slice(&what.number.to_be_bytes());
+    head.extend_from_slice(&what.serial.to_be_bytes());
     head.extend_from_slice(&what.op.to_be_bytes());
     head.extend_from_slice(&what.length.to_be_bytes());
     head
@@ -100,7 +101,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head<'_>, StoreError> {
     match bytes.split_first() {
         Some((&INLINE, value)) => Ok(Head::Inline(value)),
         Some((&CHUNKED, rest)) if rest.len() == 16 => Ok(Head::Chunked(Chunked {
-            number: u64::from_be_bytes(array(&rest[..8])?),
+            serial: u64::from_be_bytes(array(&rest[..8])?),
             op: u32::from_be_bytes(array(&rest[8..12])?),
             length: u32::from_be_bytes(array(&rest[12..])?),
         })),
@@ -115,19 +116,22 @@ pub(super) struct Position {
     pub(super) lead: Lead,
     pub(super) rows: u64,
     pub(super) chunks: u64,
+    /// Batches of sled's so far.
+    pub(super) serial: u64,
 }
 
 impl Position {
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let numbers = [self.lead.epoch, self.lead.number, self.rows, self.chunks];
+        let Self { lead, rows, chunks, serial } = self;
+        let numbers = [&lead.epoch, &lead.number, rows, chunks, serial];
         numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, StoreError> {
-        let bytes: [u8; 32] = array(bytes)?;
+        let bytes: [u8; 40] = array(bytes)?;
         let number = |at: usize| array(&bytes[at..at + 8]).map(u64::from_be_bytes);
         let lead = Lead { epoch: number(0)?, number: number(8)? };
-        Ok(Self { lead, rows: number(16)?, chunks: number(24)? })
+        Ok(Self { lead, rows: number(16)?, chunks: number(24)?, serial: number(32)? })
     }
 }
 
@@ -149,11 +153,11 @@ mod tests {
     fn what_is_written_is_read() {
         assert_eq!(head(&inline(b"")), Ok(Head::Inline(b"")));
         assert_eq!(head(&inline(b"\x01x")), Ok(Head::Inline(b"\x01x")));
-        let long = Chunked { number: 7, op: 3, length: 8193 };
+        let long = Chunked { serial: 7, op: 3, length: 8193 };
         assert_eq!(head(&chunked(long)), Ok(Head::Chunked(long)));
         assert_eq!(long.count(), 3);
         let lead = Lead { epoch: 2, number: u64::MAX };
-        let at = Position { lead, rows: 3, chunks: 1 << 40 };
+        let at = Position { lead, rows: 3, chunks: 1 << 40, serial: 9 };
         assert_eq!(Position::read(&at.bytes()), Ok(at));
     }
 
@@ -162,7 +166,7 @@ mod tests {
         for bytes in [&[][..], &[2], &[1, 0, 0], &[1; 18]] {
             assert!(head(bytes).is_err(), "{bytes:?}");
         }
-        for bytes in [&[][..], &[0; 16], &[0; 31], &[0; 33]] {
+        for bytes in [&[][..], &[0; 16], &[0; 39], &[0; 41]] {
             assert!(Position::read(bytes).is_err(), "{bytes:?}");
         }
     }

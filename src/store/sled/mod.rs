@@ -8,7 +8,6 @@
 mod failure;
 mod layout;
 mod open;
-mod watchdog;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,16 +15,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::contract::{Admission, Batch, Lead, Op, Row, Space, Store, StoreError, Visit};
+use super::contract::{Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError, Visit};
 use super::honest::{self, SyncMode};
 use super::lock::DirLock;
+use super::watchdog::{self, Watchdog};
 use failure::{CURE, about, from_io, from_sled, guarded};
 use layout::{Chunked, Head, PIECE, POSITION_KEY, Position};
-use watchdog::Watchdog;
 
 /// Times that the writer flushes its epoch garbage after a commit. sled's garbage lies in the
 /// writer's thread until then, gigabytes of it; one flush collects what became free two before.
 const EPOCH_FLUSHES: u32 = 4;
+/// Rows that are settled together: one of sled's batches, during which readers wait for about a
+/// millisecond.
+const SETTLED_TOGETHER: usize = 256;
 /// Rows after which a scan flushes its epoch garbage as well.
 const LONG_SCAN: usize = 256;
 
@@ -122,6 +124,11 @@ impl SledStore {
         })
     }
 
+    /// The current leader, and the last commit that is here.
+    pub(super) fn position(&self) -> Lead {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).lead
+    }
+
     /// How commits reach the disk.
     #[must_use]
     pub fn sync_mode(&self) -> SyncMode {
@@ -149,7 +156,8 @@ impl SledStore {
             return Ok(());
         }
         *writer = self.watched(|| {
-            let at = self.apply(batch, *writer)?;
+            let lead = Lead { epoch: batch.epoch, number: batch.number };
+            let at = self.apply(lead, last_changes(&batch.ops), *writer)?;
             if durably {
                 self.make_durable()?;
             }
@@ -169,11 +177,43 @@ impl SledStore {
         done
     }
 
-    fn apply(&self, batch: &Batch, mut at: Position) -> Result<Position, StoreError> {
-        at.lead = Lead { epoch: batch.epoch, number: batch.number };
+    /// Brings in what other commits, up to `number`, came to together: each key at most once, durably
+    /// before it returns. Not atomic: what was brought in before a crash is there, under the old
+    /// number, and is to be brought in again.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    pub(super) fn settle<'a>(
+        &self,
+        number: u64,
+        changes: impl Iterator<Item = Change<'a>>,
+    ) -> Result<(), StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.healthy()?;
+        *writer = self.watched(|| {
+            let (mut changes, mut at) = (changes.peekable(), *writer);
+            let lead = Lead { number, ..at.lead };
+            while changes.peek().is_some() {
+                // readers wait for one part at a time, and its garbage goes before the next
+                at = self.apply(at.lead, changes.by_ref().take(SETTLED_TOGETHER), at)?;
+                collect_garbage();
+            }
+            at = self.apply(lead, std::iter::empty(), at)?;
+            self.make_durable()?;
+            Ok(at)
+        })?;
+        Ok(())
+    }
+
+    fn apply<'a>(
+        &self,
+        lead: Lead,
+        changes: impl Iterator<Item = Change<'a>>,
+        at: Position,
+    ) -> Result<Position, StoreError> {
+        let mut at = Position { lead, serial: at.serial + 1, ..at };
         let mut writes = ::sled::Batch::default();
-        for (place, op) in last_ops(&batch.ops) {
-            let (Op::Put(key, _) | Op::Delete(key)) = op;
+        for (place, (key, value)) in (0..).zip(changes) {
             let key = layout::row_key(key);
             // only the writer changes rows, so what is read here stays true until it writes
             if let Some(old) = self.db.get(&key).map_err(|error| from_sled("read", error))? {
@@ -182,22 +222,19 @@ impl SledStore {
                     (0..old.count()).for_each(|chunk| writes.remove(&old.key(chunk)));
                     at.chunks = at.chunks.saturating_sub(old.count().into());
                 }
-            } else if matches!(op, Op::Delete(_)) {
+            } else if value.is_none() {
                 continue;
             }
-            let value = match op {
-                Op::Delete(_) => {
-                    writes.remove(key);
-                    continue;
-                }
-                Op::Put(_, value) => value,
+            let Some(value) = value else {
+                writes.remove(key);
+                continue;
             };
             at.rows += 1;
             if !layout::too_long(&key, value) {
                 writes.insert(key, layout::inline(value));
                 continue;
             }
-            let long = Chunked { number: batch.number, op: place, length: value.len() as u32 };
+            let long = Chunked { serial: at.serial, op: place, length: value.len() as u32 };
             for (chunk, piece) in (0..).zip(value.chunks(PIECE)) {
                 writes.insert(&long.key(chunk), piece);
             }
@@ -223,9 +260,7 @@ impl SledStore {
         // reports an error once per handle, and sled's background thread may have been the one
         // to hear of it and only logged it.
         self.file.sync_data().map_err(|error| from_io("commit: cannot sync", &error))?;
-        for _ in 0..EPOCH_FLUSHES {
-            crossbeam_epoch::pin().flush();
-        }
+        collect_garbage();
         Ok(())
     }
 
@@ -296,7 +331,7 @@ impl Store for SledStore {
         self.healthy()?;
         let lead = Lead { epoch: writer.lead.epoch + 1, ..writer.lead };
         *writer = self.watched(|| {
-            let at = self.apply_at(::sled::Batch::default(), Position { lead, ..*writer })?;
+            let at = self.apply(lead, std::iter::empty(), *writer)?;
             self.make_durable()?;
             Ok(at)
         })?;
@@ -378,15 +413,21 @@ impl Drop for SledStore {
     }
 }
 
-/// The operation that wins on each key, with its place.
-fn last_ops(ops: &[Op]) -> impl Iterator<Item = (u32, &Op)> {
+/// Lets go of what sled's tree has put aside in this thread.
+fn collect_garbage() {
+    for _ in 0..EPOCH_FLUSHES {
+        crossbeam_epoch::pin().flush();
+    }
+}
+
+/// The change that wins on each key.
+fn last_changes(ops: &[Op]) -> impl Iterator<Item = Change<'_>> {
     let mut last: HashMap<&[u8], usize> = HashMap::with_capacity(ops.len());
     for (place, op) in ops.iter().enumerate() {
-        let (Op::Put(key, _) | Op::Delete(key)) = op;
-        last.insert(key, place);
+        last.insert(op.change().0, place);
     }
     ops.iter().enumerate().filter_map(move |(place, op)| {
-        let (Op::Put(key, _) | Op::Delete(key)) = op;
-        (last.get(key.as_slice()) == Some(&place)).then_some((place as u32, op))
+        let change = op.change();
+        (last.get(change.0) == Some(&place)).then_some(change)
     })
 }

@@ -35,19 +35,37 @@ pub(super) fn range(no: EventNo) -> Range<Vec<u8>> {
 /// # Errors
 /// [`ReadError::Corrupt`] when the row is damaged.
 pub(super) fn unpack<'a>(key: &[u8], row: &'a [u8]) -> Result<Vec<(EventNo, &'a [u8])>, ReadError> {
+    let mut events = Vec::new();
+    each(key, row, |no, event| {
+        events.push((no, event));
+        true
+    })?;
+    Ok(events)
+}
+
+/// Visits the events of a row, each with its bytes, until `visit` says false.
+///
+/// # Errors
+/// As [`unpack`].
+pub(super) fn each<'a>(
+    key: &[u8],
+    row: &'a [u8],
+    mut visit: impl FnMut(EventNo, &'a [u8]) -> bool,
+) -> Result<(), ReadError> {
     let damaged = || ReadError::Corrupt("a row of events is damaged".into());
     let last = keys::number_in(key).ok_or_else(damaged)?;
     let mut rest = codec::body(row, "an event")?;
-    let mut events = Vec::new();
     while let Some((frame, behind)) = rest.split_first_chunk::<FRAME>() {
         let [a, b, length @ ..] = *frame;
         let no = last.checked_sub(u16::from_be_bytes([a, b]).into()).ok_or_else(damaged)?;
         let length = u32::from_be_bytes(length) as usize;
         let (event, behind) = behind.split_at_checked(length).ok_or_else(damaged)?;
-        events.push((EventNo(no), event));
+        if !visit(EventNo(no), event) {
+            return Ok(());
+        }
         rest = behind;
     }
-    if rest.is_empty() { Ok(events) } else { Err(damaged()) }
+    if rest.is_empty() { Ok(()) } else { Err(damaged()) }
 }
 
 /// One event of a row.
@@ -55,9 +73,12 @@ pub(super) fn unpack<'a>(key: &[u8], row: &'a [u8]) -> Result<Vec<(EventNo, &'a 
 /// # Errors
 /// As [`unpack`].
 pub(super) fn find(key: &[u8], row: &[u8], no: EventNo) -> Result<Option<StoredEvent>, ReadError> {
-    let events = unpack(key, row)?;
-    let found = events.iter().find(|(at, _)| *at == no);
-    found.map(|(_, event)| codec::decode_body(event, "an event")).transpose()
+    let mut found = None;
+    each(key, row, |at, event| {
+        found = (at == no).then_some(event);
+        found.is_none()
+    })?;
+    found.map(|event| codec::decode_body(event, "an event")).transpose()
 }
 
 /// What the index keeps of an event: the first fields of [`crate::model::Event`].

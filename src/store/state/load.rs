@@ -149,19 +149,17 @@ fn read_run(row: &[u8], found: &mut Found) -> Result<(), ReadError> {
 }
 
 fn read_events(key: &[u8], row: &[u8], found: &mut Found) -> Result<(), ReadError> {
-    let events = match events::unpack(key, row) {
-        Ok(events) => events,
-        Err(error) if codec::is_newer(row) => return Err(error),
-        Err(error) => {
-            found.damaged.push(error);
-            return Ok(());
-        }
-    };
-    for (_, event) in events {
+    let read = events::each(key, row, |_, event| {
         match codec::decode_front::<events::Head<'_>>(event, "an event") {
             Ok(head) => found.events.push((head.no, head.subject.map(index::subject_key))),
             Err(error) => found.damaged.push(error),
         }
+        true
+    });
+    match read {
+        Err(error) if codec::is_newer(row) => return Err(error),
+        Err(error) => found.damaged.push(error),
+        Ok(()) => {}
     }
     Ok(())
 }

@@ -3,7 +3,8 @@
 //! After an error of the disk sled's `flush` can wait for ever; nobody above could tell that from
 //! a slow disk, and no promise can be kept any more.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,26 +12,26 @@ use std::time::Duration;
 const EXIT: i32 = 74;
 /// How long the last words may take: standard error may lead to the very disk that hangs.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Looks at the work while its patience lasts. That nobody wakes the thread when work begins makes
+/// a commit cheaper, and a bite late by one look at most.
+const LOOKS: u32 = 4;
+/// The least time between two looks: for tests, which have little patience.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(20);
 
-/// A thread that waits for a commit to end.
+/// A thread that looks whether a piece of work ends.
 #[derive(Debug)]
 pub(super) struct Watchdog {
     shared: Arc<Shared>,
+    last: AtomicU64,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
     /// The work under way has this number; 0: none is.
-    armed: u64,
-    last: u64,
-    stop: bool,
+    armed: AtomicU64,
+    stop: Mutex<bool>,
+    stopping: Condvar,
 }
 
 impl Watchdog {
@@ -44,24 +45,21 @@ impl Watchdog {
         let thread = std::thread::Builder::new()
             .name("store-watchdog".to_owned())
             .spawn(move || watch(&seen, patience, bite))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, last: AtomicU64::new(0), thread: Some(thread) })
     }
 
     /// Watches until what is returned is dropped. One piece of work at a time.
     pub(super) fn arm(&self) -> Armed<'_> {
-        let mut state = self.shared.lock();
-        state.last += 1;
-        state.armed = state.last;
-        drop(state);
-        self.shared.changed.notify_one();
+        let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.shared.armed.store(number, Ordering::Relaxed);
         Armed { shared: &self.shared }
     }
 }
 
 impl Drop for Watchdog {
     fn drop(&mut self) {
-        self.shared.lock().stop = true;
-        self.shared.changed.notify_one();
+        *self.shared.stop.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.shared.stopping.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -75,37 +73,27 @@ pub(super) struct Armed<'a> {
 
 impl Drop for Armed<'_> {
     fn drop(&mut self) {
-        // Nobody is woken: the thread sees it when its time is up.
-        self.shared.lock().armed = 0;
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.armed.store(0, Ordering::Relaxed);
     }
 }
 
 fn watch(shared: &Shared, patience: Duration, bite: impl FnOnce(Duration)) {
-    let mut state = shared.lock();
-    loop {
-        let idle = |state: &mut State| !state.stop && state.armed == 0;
-        state = shared.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
-        if state.stop {
-            return;
-        }
-        let watched = state.armed;
-        let busy = |state: &mut State| !state.stop && state.armed == watched;
-        let (after, timeout) = shared
-            .changed
-            .wait_timeout_while(state, patience, busy)
-            .unwrap_or_else(PoisonError::into_inner);
-        state = after;
-        if timeout.timed_out() && !state.stop && state.armed == watched {
-            drop(state);
+    let pause = (patience / LOOKS).max(BETWEEN_LOOKS);
+    let (mut watched, mut looks) = (0, 0);
+    let mut stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+    while !*stop {
+        let armed = shared.armed.load(Ordering::Relaxed);
+        looks = if armed == watched && armed != 0 { looks + 1 } else { 0 };
+        watched = armed;
+        if looks > LOOKS {
+            drop(stop);
             bite(patience);
             return;
         }
+        (stop, _) = shared
+            .stopping
+            .wait_timeout_while(stop, pause, |stop| !*stop)
+            .unwrap_or_else(PoisonError::into_inner);
     }
 }
 

@@ -1,0 +1,355 @@
+//! [`JournaledStore`]: a journal in front of [`SledStore`].
+//!
+//! A commit is one append to a file and one `fdatasync`: what it costs to be durable and no more.
+//! What commits changed stays readable in memory, and a thread settles it into sled when there is
+//! enough of it or some time has gone by: a row that changed ten times meanwhile is written to sled
+//! once. A journal file is written over only when sled holds all of it durably, with its own honest
+//! sync (see `honest`); so at every moment sled and the two files together hold every commit.
+//!
+//! Opening reads the files and settles what sled lacks, so that nothing else is replayed later.
+
+mod log;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::contract::{Admission, Batch, Lead, Row, Space, Store, StoreError, Visit};
+use super::sled::{SledOptions, SledStore};
+use super::watchdog::{self, Watchdog};
+use log::Log;
+use table::Table;
+
+/// Bytes of changes at which they are settled by default: about a second of full load. Two such
+/// tables are in memory and two files of that size on disk.
+pub const SETTLED_AT: usize = 8 * 1024 * 1024;
+/// How long changes wait at most to be settled by default: bounds what a start replays. Settling
+/// is felt by commits for a few milliseconds, so it is not done at every moment of quiet.
+const SETTLED_AFTER: Duration = Duration::from_secs(10);
+/// Commits wait when this many times [`SETTLED_AT`] wait behind what is being settled: then sled is
+/// slower than the load, and memory has a bound.
+const BEHIND: usize = 4;
+
+/// Settings of a [`JournaledStore`]. The defaults are right for the daemon.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// Those of the store below.
+    pub sled: SledOptions,
+    /// Bytes of changes in memory at which they are settled.
+    pub settled_at: usize,
+    /// Time after which they are settled however few they are; only changes.
+    pub settled_after: Duration,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self { sled: SledOptions::default(), settled_at: SETTLED_AT, settled_after: SETTLED_AFTER }
+    }
+}
+
+/// A store in a directory: sled, and a journal in front of it.
+#[derive(Debug)]
+pub struct JournaledStore {
+    inner: Arc<Inner>,
+    settler: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    writer: Mutex<Writer>,
+    tables: Mutex<Tables>,
+    /// There is something to settle, or it is time to stop.
+    turned: Condvar,
+    /// Something was settled, or it failed.
+    settled: Condvar,
+    /// Why the store has stopped.
+    stopped: OnceLock<StoreError>,
+    settled_at: usize,
+    watchdog: Watchdog,
+    // dropped last: its lock covers the journal's files too
+    sled: SledStore,
+}
+
+#[derive(Debug)]
+struct Writer {
+    lead: Lead,
+    log: Log,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    /// Changes in the file that is appended to.
+    active: Table,
+    /// Changes in the other one, on their way to sled.
+    settling: Option<Arc<Table>>,
+    stop: bool,
+}
+
+impl JournaledStore {
+    /// Opens the store in a directory of its own, and makes one where there is none.
+    ///
+    /// # Errors
+    /// As [`SledStore::open`]; [`StoreError::Corrupt`] too when a commit is missing in the journal.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Self::open_with(dir, &JournalOptions::default())
+    }
+
+    /// As [`JournaledStore::open`], with other settings.
+    ///
+    /// # Errors
+    /// As for [`JournaledStore::open`].
+    pub fn open_with(dir: &Path, options: &JournalOptions) -> Result<Self, StoreError> {
+        let sled = SledStore::open_with(dir, &options.sled)?;
+        let mut unsettled = Table::default();
+        for batch in Log::read(dir, sled.position().number)? {
+            unsettled.add(batch.number, &batch.ops);
+        }
+        if !unsettled.is_empty() {
+            tracing::debug!(bytes = unsettled.bytes, up_to = unsettled.number, "journal replayed");
+            sled.settle(unsettled.number, unsettled.changes())?;
+        }
+        let watchdog = Watchdog::start(options.sled.patience, watchdog::abort)
+            .map_err(|error| io_error("cannot start a thread", &error))?;
+        let inner = Arc::new(Inner {
+            writer: Mutex::new(Writer { lead: sled.position(), log: Log::open(dir)? }),
+            tables: Mutex::default(),
+            turned: Condvar::new(),
+            settled: Condvar::new(),
+            stopped: OnceLock::new(),
+            settled_at: options.settled_at,
+            watchdog,
+            sled,
+        });
+        let settling = Arc::clone(&inner);
+        let every = options.settled_after;
+        let settler = std::thread::Builder::new()
+            .name("store-settler".to_owned())
+            .spawn(move || {
+                let ended = catch_unwind(AssertUnwindSafe(|| settling.settle_all(every)));
+                if ended.is_err() {
+                    settling.stop(StoreError::Unknown("the settler panicked".to_owned()));
+                }
+            })
+            .map_err(|error| io_error("cannot start a thread", &error))?;
+        Ok(Self { inner, settler: Some(settler) })
+    }
+
+    /// Writes a commit without making it durable: what there may be when the power goes before
+    /// its sync. For crash tests; the next commit makes both durable.
+    ///
+    /// # Errors
+    /// As for [`Store::commit`].
+    #[doc(hidden)]
+    pub fn apply_unsynced(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.inner.write(batch, false)
+    }
+
+    /// Reads everything and counts it, as [`SledStore::verify`], once all is settled.
+    ///
+    /// # Errors
+    /// As for [`SledStore::verify`].
+    pub fn verify(&self) -> Result<(), StoreError> {
+        self.inner.settle_now()?;
+        self.inner.sled.verify()
+    }
+}
+
+impl Inner {
+    fn healthy(&self) -> Result<(), StoreError> {
+        self.stopped.get().map_or(Ok(()), |error| Err(error.clone()))
+    }
+
+    fn stop(&self, why: StoreError) {
+        let _ = self.stopped.set(why);
+        self.settled.notify_all();
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, batch: &Batch, durably: bool) -> Result<(), StoreError> {
+        let mut writer = self.writer();
+        self.healthy()?;
+        if batch.admit(writer.lead)? == Admission::Known {
+            return Ok(());
+        }
+        let armed = self.watchdog.arm();
+        let written = writer.log.append(batch).and_then(|()| match durably {
+            true => writer.log.sync(),
+            false => Ok(()),
+        });
+        drop(armed);
+        if let Err(error) = written {
+            // what the page cache shows now need not be what the disk holds
+            self.stop(error.clone());
+            return Err(error);
+        }
+        writer.lead.number = batch.number;
+        let mut tables = self.tables();
+        tables.active.add(batch.number, &batch.ops);
+        let behind = self.settled_at.saturating_mul(BEHIND);
+        while tables.active.bytes >= behind && tables.settling.is_some() {
+            // whoever settles has a watchdog of his own
+            tables = self.settled.wait(tables).unwrap_or_else(PoisonError::into_inner);
+            self.healthy()?;
+        }
+        if tables.active.bytes >= self.settled_at {
+            self.turn(&mut writer, &mut tables);
+        }
+        Ok(())
+    }
+
+    /// Gives what is active to the settler, if he has nothing, and goes on in the other file.
+    fn turn(&self, writer: &mut Writer, tables: &mut Tables) {
+        if tables.settling.is_none() && !tables.active.is_empty() {
+            tables.settling = Some(Arc::new(std::mem::take(&mut tables.active)));
+            writer.log.turn();
+            self.turned.notify_one();
+        }
+    }
+
+    /// The settler's life: whenever the tables have turned, and after each `every`.
+    fn settle_all(&self, every: Duration) {
+        loop {
+            let idle = |tables: &mut Tables| tables.settling.is_none() && !tables.stop;
+            let (tables, _) = self
+                .turned
+                .wait_timeout_while(self.tables(), every, idle)
+                .unwrap_or_else(PoisonError::into_inner);
+            let (stop, waiting) = (tables.stop, tables.settling.clone());
+            drop(tables);
+            match waiting {
+                Some(table) => {
+                    if self.settle(&table).is_err() {
+                        return;
+                    }
+                }
+                None => {
+                    let mut writer = self.writer();
+                    let mut tables = self.tables();
+                    if stop && tables.active.is_empty() || self.healthy().is_err() {
+                        return;
+                    }
+                    self.turn(&mut writer, &mut tables);
+                }
+            }
+        }
+    }
+
+    fn settle(&self, table: &Table) -> Result<(), StoreError> {
+        let done = self.sled.settle(table.number, table.changes());
+        if let Err(error) = &done {
+            tracing::error!(%error, "the journal cannot be settled");
+            self.stop(error.clone());
+            return done;
+        }
+        self.tables().settling = None;
+        self.settled.notify_all();
+        done
+    }
+
+    fn settle_now(&self) -> Result<(), StoreError> {
+        loop {
+            let mut writer = self.writer();
+            let mut tables = self.tables();
+            self.healthy()?;
+            if tables.active.is_empty() && tables.settling.is_none() {
+                return Ok(());
+            }
+            self.turn(&mut writer, &mut tables);
+            drop(writer);
+            let busy =
+                |tables: &mut Tables| tables.settling.is_some() && self.stopped.get().is_none();
+            drop(self.settled.wait_while(tables, busy).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+impl Store for JournaledStore {
+    fn lead(&self) -> Result<Lead, StoreError> {
+        let mut writer = self.inner.writer();
+        self.inner.healthy()?;
+        let lead = self.inner.sled.lead()?;
+        writer.lead.epoch = lead.epoch;
+        Ok(writer.lead)
+    }
+
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.healthy()?;
+        let tables = self.inner.tables();
+        for table in [Some(&tables.active), tables.settling.as_deref()].into_iter().flatten() {
+            if let Some(value) = table.get(key) {
+                return Ok(value.map(<[u8]>::to_vec));
+            }
+        }
+        // what no table says is settled, and stays as it is but for later commits
+        drop(tables);
+        self.inner.sled.get(key)
+    }
+
+    fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
+        self.inner.healthy()?;
+        if from >= to || limit == 0 {
+            return Ok(Vec::new());
+        }
+        let tables = self.inner.tables();
+        let newest_first = [Some(&tables.active), tables.settling.as_deref()];
+        table::scan(newest_first, [from, to], limit, |from, limit| {
+            self.inner.sled.scan(from, to, limit)
+        })
+    }
+
+    fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.inner.healthy()?;
+        if from >= to {
+            return Ok(());
+        }
+        let tables = self.inner.tables();
+        if tables.active.is_empty() && tables.settling.is_none() {
+            // as after a start, when threads share the reading
+            drop(tables);
+            return self.inner.sled.walk(from, to, visit);
+        }
+        let newest_first = [Some(&tables.active), tables.settling.as_deref()];
+        let below = |visit: &mut Visit<'_>| self.inner.sled.walk(from, to, visit);
+        table::walk(newest_first, [from, to], below, visit)
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.inner.write(batch, true)
+    }
+
+    fn space(&self) -> Result<Space, StoreError> {
+        let space = self.inner.sled.space()?;
+        Ok(Space { used: space.used + self.inner.writer().log.size(), ..space })
+    }
+}
+
+impl Drop for JournaledStore {
+    fn drop(&mut self) {
+        self.inner.tables().stop = true;
+        self.inner.turned.notify_all();
+        if let Some(settler) = self.settler.take() {
+            let _ = settler.join();
+        }
+    }
+}
+
+fn io_error(what: &str, error: &io::Error) -> StoreError {
+    let text = format!("{what}: {error}");
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(text),
+        _ => StoreError::Io(text),
+    }
+}

@@ -1,0 +1,151 @@
+//! [`Table`]: the rows that commits changed and that are not settled yet; and reading through tables.
+
+use std::collections::BTreeMap;
+use std::iter::Peekable;
+use std::ops::Bound::{Excluded, Included};
+
+use super::super::contract::{Change, Op, Row, StoreError, Visit};
+
+/// Bytes that a row takes beside its key and value: two vectors and their place in the map.
+const ROW: usize = 80;
+/// Rows asked of the store below at a time, so that many removed ones cost few questions.
+const PAGE: usize = 64;
+
+/// What some commits came to: the newest value of each key they changed.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Bytes of memory, roughly.
+    pub(super) bytes: usize,
+    /// The last of the commits.
+    pub(super) number: u64,
+}
+
+impl Table {
+    /// Takes over a commit's changes.
+    pub(super) fn add(&mut self, number: u64, ops: &[Op]) {
+        self.number = number;
+        for op in ops {
+            let (key, value) = op.change();
+            let size = value.map_or(0, <[u8]>::len);
+            match self.rows.get_mut(key) {
+                Some(old) => {
+                    self.bytes -= old.as_ref().map_or(0, Vec::len);
+                    *old = value.map(<[u8]>::to_vec);
+                }
+                None => {
+                    self.bytes += ROW + key.len();
+                    self.rows.insert(key.to_vec(), value.map(<[u8]>::to_vec));
+                }
+            }
+            self.bytes += size;
+        }
+    }
+
+    /// Whether no commit has changed anything since it was begun.
+    pub(super) fn is_empty(&self) -> bool {
+        self.number == 0
+    }
+
+    /// What it says of a key: nothing, a value, or that the key is removed.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
+        self.rows.get(key).map(Option::as_deref)
+    }
+
+    /// All of it in key order.
+    pub(super) fn changes(&self) -> impl Iterator<Item = Change<'_>> {
+        self.rows.iter().map(|(key, value)| (key.as_slice(), value.as_deref()))
+    }
+
+    fn range(&self, from: &[u8], to: &[u8]) -> Peekable<impl Iterator<Item = Change<'_>>> {
+        self.rows
+            .range::<[u8], _>((Included(from), Excluded(to)))
+            .map(|(key, value)| (key.as_slice(), value.as_deref()))
+            .peekable()
+    }
+}
+
+/// Rows with `from <= key < to`, at most `limit`, as the tables and the store `below` them have it;
+/// the first table is the newest.
+///
+/// # Errors
+/// What `below` fails with.
+pub(super) fn scan(
+    tables: [Option<&Table>; 2],
+    [from, to]: [&[u8]; 2],
+    limit: usize,
+    below: impl Fn(&[u8], usize) -> Result<Vec<Row>, StoreError>,
+) -> Result<Vec<Row>, StoreError> {
+    let empty = Table::default();
+    let [newer, older] = tables.map(|table| table.unwrap_or(&empty));
+    let (mut newer, mut older) = (newer.range(from, to), older.range(from, to));
+    let mut found = Vec::new();
+    let mut from = from.to_vec();
+    loop {
+        let asked = (limit - found.len()).max(PAGE);
+        let stored = below(&from, asked)?;
+        let last = stored.len() < asked;
+        // behind a full page the store may have rows that come before what the tables say next
+        let end = if last { None } else { stored.last().map(|(key, _)| key.clone()) };
+        let mut stored = stored.into_iter().peekable();
+        while found.len() < limit {
+            let heads = [newer.peek().map(|row| row.0), older.peek().map(|row| row.0)];
+            let next = heads.into_iter().flatten().chain(stored.peek().map(|row| &*row.0)).min();
+            let Some(key) = next.filter(|key| end.as_deref().is_none_or(|end| *key <= end)) else {
+                break;
+            };
+            let key = key.to_vec();
+            // every source is taken past the key, the newest says what it is
+            let stored = stored.next_if(|row| row.0 == key).map(|row| row.1);
+            let older = older.next_if(|row| row.0 == key);
+            let newer = newer.next_if(|row| row.0 == key);
+            let value = match newer.or(older) {
+                Some((_, value)) => value.map(<[u8]>::to_vec),
+                None => stored,
+            };
+            found.extend(value.map(|value| (key, value)));
+        }
+        let Some(end) = end.filter(|_| found.len() < limit) else { return Ok(found) };
+        from = end;
+        from.push(0);
+    }
+}
+
+/// Visits rows with `from <= key < to` as [`scan`] finds them; `below` visits those of the store.
+///
+/// # Errors
+/// What `below` fails with.
+pub(super) fn walk(
+    tables: [Option<&Table>; 2],
+    [from, to]: [&[u8]; 2],
+    below: impl FnOnce(&mut Visit<'_>) -> Result<(), StoreError>,
+    visit: &mut Visit<'_>,
+) -> Result<(), StoreError> {
+    let empty = Table::default();
+    let [newer, older] = tables.map(|table| table.unwrap_or(&empty));
+    let (mut newer, mut older) = (newer.range(from, to), older.range(from, to));
+    // the next key that a table knows, if it is not above `end`, and what the newest says of it
+    let mut next = |end: Option<&[u8]>| {
+        let heads = [newer.peek().map(|row| row.0), older.peek().map(|row| row.0)];
+        let key = heads.into_iter().flatten().min()?;
+        if end.is_some_and(|end| key > end) {
+            return None;
+        }
+        let older = older.next_if(|row| row.0 == key);
+        newer.next_if(|row| row.0 == key).or(older)
+    };
+    let mut more = true;
+    below(&mut |key, value| {
+        let mut hidden = false;
+        while more && let Some((changed, newest)) = next(Some(key)) {
+            hidden |= changed == key;
+            more = newest.is_none_or(|newest| visit(changed, newest));
+        }
+        more = more && (hidden || visit(key, value));
+        more
+    })?;
+    while more && let Some((key, newest)) = next(None) {
+        more = newest.is_none_or(|newest| visit(key, newest));
+    }
+    Ok(())
+}
