@@ -55,7 +55,7 @@ pub struct SledOptions {
 impl Default for SledOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
             tidy_every: Some(Duration::from_millis(500)),
             segment_bytes: 2 * 1024 * 1024,
             patience: Duration::from_secs(10),

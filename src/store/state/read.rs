@@ -88,9 +88,8 @@ impl State {
         Ok(rows.into_iter().map(|(key, _)| key).collect())
     }
 
-    /// The row that an event older than the current batch is in, with its key.
-    pub(super) fn event_row(&self, no: EventNo) -> Result<Option<Row>, ReadError> {
-        let range = events::range(no);
+    /// The first row of a range that is not one of runs, with its key.
+    pub(super) fn first_row(&self, range: Range<Vec<u8>>) -> Result<Option<Row>, ReadError> {
         let overlays = || [Some(&self.current), self.syncing.as_ref()].into_iter().flatten();
         let newest = |key: &[u8]| overlays().find_map(|overlay| overlay.rows.get(key));
         let known = |key: &[u8]| newest(key).and_then(Option::as_ref);
