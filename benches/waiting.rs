@@ -20,7 +20,7 @@ use adjutant::model::{
 };
 use adjutant::pump::{Pump, Released};
 use adjutant::rules::{Context, RuleSet, SourceFile, Sources};
-use adjutant::store::{Batch, Op, SledStore, Store, StoreError, honest};
+use adjutant::store::{Batch, JournaledStore, Op, Store, StoreError, honest};
 
 const RULES: &str = r#"
 workflow: sleeps
@@ -44,6 +44,10 @@ const RUNS: u64 = 100_000;
 const TOGETHER: u64 = 10_000;
 /// When the first event comes.
 const BEGUN: &str = "2026-01-01T00:00:00Z";
+
+/// As in the daemon.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 type Failed = Box<dyn Error>;
 
@@ -133,7 +137,7 @@ fn bare(dir: &Path, runs: u64) -> Result<(), Failed> {
     const ROWS: u64 = 7;
     const RUNS_PER_BATCH: u64 = 256;
     const VALUE: usize = 64;
-    let store = SledStore::open(dir)?;
+    let store = JournaledStore::open(dir)?;
     let lead = store.lead()?;
     let mut number = lead.number;
     for first in (0..runs).step_by(RUNS_PER_BATCH as usize) {
@@ -160,7 +164,7 @@ struct Engine {
 
 impl Engine {
     fn open(dir: &Path, now: Instant, figures: &mut Figures) -> Result<Self, Failed> {
-        let store = Arc::new(figures.time("store", || SledStore::open(dir))?);
+        let store = Arc::new(figures.time("store", || JournaledStore::open(dir))?);
         let rules = Arc::new(rules()?);
         let pump = figures.time("state", || Pump::open(store.clone(), rules, now))?;
         let (todo, batches) = sync_channel::<Batch>(1);
@@ -276,7 +280,7 @@ fn start(dir: &Path, figures: &mut Figures) -> Result<(), Failed> {
 
 /// Rows and bytes by tag.
 fn rows(dir: &Path, runs: u64, figures: &mut Figures) -> Result<(), Failed> {
-    let store = SledStore::open(dir)?;
+    let store = JournaledStore::open(dir)?;
     let mut kinds: BTreeMap<u8, (u64, u64)> = BTreeMap::new();
     let mut from = Vec::new();
     loop {

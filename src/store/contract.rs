@@ -51,7 +51,7 @@ pub trait Store: Send + Sync {
 const WALK_PAGE: usize = 64;
 
 /// [`Store::walk`] by way of [`Store::scan`].
-pub(super) fn walk_pages<S: Store + ?Sized>(
+fn walk_pages<S: Store + ?Sized>(
     store: &S,
     from: &[u8],
     to: &[u8],

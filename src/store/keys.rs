@@ -9,6 +9,8 @@ use crate::model::{Address, Digest, EventNo, InboxNo, RunNo};
 
 /// Events by number.
 const EVENT: u8 = b'e';
+/// Subjects of events, by number.
+const SUBJECT: u8 = b's';
 /// (source, id) of an event to its number.
 const IDENTITY: u8 = b'd';
 /// Runs by number.
@@ -46,6 +48,14 @@ pub(super) fn event(no: EventNo) -> Vec<u8> {
 
 pub(super) fn events(from: EventNo, to: EventNo) -> Range<Vec<u8>> {
     event(from)..event(to)
+}
+
+pub(super) fn subject(no: EventNo) -> Vec<u8> {
+    numbered(SUBJECT, no.0)
+}
+
+pub(super) fn subjects(from: EventNo, to: EventNo) -> Range<Vec<u8>> {
+    subject(from)..subject(to)
 }
 
 pub(super) fn identity(digest: Digest) -> Vec<u8> {

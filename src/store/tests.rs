@@ -13,7 +13,7 @@ use super::contract::{Batch, Op, Store as _};
 use super::keys;
 use super::memory::MemoryStore;
 use super::samples::{Samples, TASKS, TRACES, VALUES, WAITS};
-use super::state::{Counters, RecordRow, State, pack_events};
+use super::state::{Counters, RecordRow, State, pack_events, pack_subjects};
 use crate::model::{
     Address, Digest, EventNo, InboxNo, Name, ReadError, Run, RunNo, Status, StoredEvent, Task,
     TraceEntry, Value, View as _, limits,
@@ -172,9 +172,12 @@ fn a_newer_version_is_refused_by_name() {
     assert!(again("run", &[]).unwrap_err().to_string().contains("is empty"));
 }
 
-/// A row with one event, and its key.
-fn event_row(s: &mut Samples) -> (Vec<u8>, Vec<u8>) {
-    pack_events(std::iter::once(&s.event())).remove(0)
+/// An event about something.
+fn with_subject(s: &mut Samples) -> StoredEvent {
+    let mut stored = s.event();
+    let event = Arc::make_mut(&mut stored.event);
+    (event.no, event.subject) = (EventNo(1), Some("lead/1".into()));
+    stored
 }
 
 /// A state whose only row at `key` is `bytes`.
@@ -193,9 +196,10 @@ fn a_state_with_a_row_of_a_newer_version_does_not_open() {
         bytes[0] += 1;
         bytes
     };
+    let event = with_subject(&mut s);
     for (key, bytes) in [
         (keys::run(RunNo(1)), encode(&s.run(1))),
-        event_row(&mut s),
+        pack_subjects(std::iter::once(&event)).remove(0),
         (keys::inbox(InboxNo(1)), encode(&s.task(0))),
         (keys::COUNTERS.to_vec(), encode(&counters(&mut s))),
         (keys::INDEXES.to_vec(), encode(&s.indexes())),
@@ -204,7 +208,14 @@ fn a_state_with_a_row_of_a_newer_version_does_not_open() {
         let error = open_with(key, newer(bytes)).err().unwrap().to_string();
         assert!(error.contains("has format 2; this adjutant reads up to 1"), "{error}");
     }
-    // A record is read when it is asked for.
+    // An event and a record are read when they are asked for.
+    let (key, bytes) = pack_events(std::iter::once(&event)).remove(0);
+    assert_eq!(
+        *open_with(key.clone(), bytes.clone()).unwrap().event(EventNo(1)).unwrap().unwrap(),
+        event
+    );
+    let state = open_with(key, newer(bytes)).unwrap();
+    assert!(matches!(state.event(EventNo(1)), Err(ReadError::Corrupt(_))));
     let row = record_row(&mut s);
     let address: Address = "lead/42".parse().unwrap();
     let state = open_with(keys::record(&address), newer(encode(&row))).unwrap();
@@ -212,7 +223,7 @@ fn a_state_with_a_row_of_a_newer_version_does_not_open() {
 }
 
 #[test]
-fn a_damaged_run_or_event_is_put_aside_when_the_state_opens() {
+fn a_damaged_row_is_put_aside_when_the_state_opens() {
     let mut s = Samples::new(4);
     let store = Arc::new(MemoryStore::new());
     let lead = store.lead().unwrap();
@@ -224,6 +235,7 @@ fn a_damaged_run_or_event_is_put_aside_when_the_state_opens() {
         Op::Put(keys::run(RunNo(2)), encode(&run)),
         Op::Put(keys::run(RunNo(3)), Vec::new()),
         Op::Put(keys::event(EventNo(1)), [&[1], bad.as_slice()].concat()),
+        Op::Put(keys::subject(EventNo(1)), [&[1], bad.as_slice()].concat()),
     ];
     store.commit(&Batch { epoch: lead.epoch, number: 1, ops }).unwrap();
     let (state, unfinished) = State::load(store).unwrap();

@@ -20,9 +20,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::contract::{
-    Admission, Batch, Lead, Row, Space, Store, StoreError, Visit, walk_pages,
-};
+use super::contract::{Admission, Batch, Lead, Row, Space, Store, StoreError, Visit};
 use super::sled::{SledOptions, SledStore};
 use super::watchdog::{self, Watchdog};
 use log::Log;
@@ -314,12 +312,18 @@ impl Store for JournaledStore {
 
     fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.inner.healthy()?;
-        let settled = {
-            let tables = self.inner.tables();
-            tables.active.is_empty() && tables.settling.is_none()
-        };
-        // so it is when a state is loaded, which is what a long walk is for
-        if settled { self.inner.sled.walk(from, to, visit) } else { walk_pages(self, from, to, visit) }
+        if from >= to {
+            return Ok(());
+        }
+        let tables = self.inner.tables();
+        if tables.active.is_empty() && tables.settling.is_none() {
+            // as after a start, when threads share the reading
+            drop(tables);
+            return self.inner.sled.walk(from, to, visit);
+        }
+        let newest_first = [Some(&tables.active), tables.settling.as_deref()];
+        let below = |visit: &mut Visit<'_>| self.inner.sled.walk(from, to, visit);
+        table::walk(newest_first, [from, to], below, visit)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -15,9 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::contract::{
-    Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError, Visit,
-};
+use super::contract::{Admission, Batch, Change, Lead, Op, Row, Space, Store, StoreError, Visit};
 use super::honest::{self, SyncMode};
 use super::lock::DirLock;
 use super::watchdog::{self, Watchdog};
@@ -59,7 +57,7 @@ pub struct SledOptions {
 impl Default for SledOptions {
     fn default() -> Self {
         Self {
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 32 * 1024 * 1024,
             tidy_every: Some(Duration::from_millis(500)),
             segment_bytes: 2 * 1024 * 1024,
             patience: Duration::from_secs(10),

@@ -7,7 +7,7 @@ use crate::store::{codec, keys};
 
 use super::State;
 use super::read::{RecordRow, value_digest};
-use super::{events, index};
+use super::{events, subjects};
 
 impl State {
     /// Applies the writes of one decision, in order.
@@ -24,8 +24,9 @@ impl State {
                 let no = stored.event.no;
                 if no >= self.counters.event {
                     self.counters.event = no.next();
-                    let subject = stored.event.subject.as_deref().map(index::subject_key);
-                    self.index.add_event(no, subject);
+                    if let Some(subject) = &stored.event.subject {
+                        self.index.add_event(no, subjects::hash(subject));
+                    }
                 }
                 self.change_row_of(no, Some(&stored))?;
                 self.current.put_event(stored);
@@ -33,6 +34,9 @@ impl State {
             Write::EventGone(stored) => {
                 let event = &stored.event;
                 self.change_row_of(event.no, None)?;
+                if event.subject.is_some() && event.no < self.packed {
+                    self.take_out_subject_of(event.no)?;
+                }
                 self.index.remove_event(event);
                 self.current.events.insert(event.no, None);
                 self.current.remove(keys::identity(event.identity()));
@@ -81,7 +85,7 @@ impl State {
         if no >= self.packed {
             return Ok(());
         }
-        match (self.event_row(no)?, event) {
+        match (self.first_row(events::range(no))?, event) {
             (Some((key, row)), event) => match events::change(&key, &row, no, event)? {
                 Some(row) => self.current.put(key, row),
                 None => self.current.remove(key),
@@ -92,6 +96,15 @@ impl State {
                 }
             }
             (None, None) => {}
+        }
+        Ok(())
+    }
+
+    fn take_out_subject_of(&mut self, no: EventNo) -> Result<(), ReadError> {
+        let Some((key, row)) = self.first_row(subjects::range(no))? else { return Ok(()) };
+        match subjects::without(&key, &row, no)? {
+            Some(row) => self.current.put(key, row),
+            None => self.current.remove(key),
         }
         Ok(())
     }

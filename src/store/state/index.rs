@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{ArmSubject, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status};
 
-use super::head::{Head, hash, holder_key, waiter_key};
+use super::head::{Head, holder_key, waiter_key};
 use super::lanes::Lanes;
 use super::numbers::Numbers;
+use super::subjects;
 
 /// Bits of an event's number in [`Index::about`]: enough for seventeen thousand a second over two
 /// years. What is left are 24 bits of its subject's hash.
@@ -70,20 +71,19 @@ pub(super) fn is_started(run: &Run) -> bool {
     run.effect().is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }))
 }
 
-/// What [`Index::about`] keeps of a subject.
-pub(super) fn subject_key(subject: &str) -> u64 {
-    hash(subject) << EVENT_BITS
+fn about_key(subject: u64, event: EventNo) -> u64 {
+    subject << EVENT_BITS | event.0 & EVENT_MASK
 }
 
 impl Index {
-    /// An event, with the [`subject_key`] of its subject.
-    pub(super) fn add_event(&mut self, no: EventNo, subject: Option<u64>) {
-        self.about.extend(subject.map(|subject| subject | no.0 & EVENT_MASK));
+    /// An event, with the hash of its subject.
+    pub(super) fn add_event(&mut self, no: EventNo, subject: u64) {
+        self.about.insert(about_key(subject, no));
     }
 
     pub(super) fn remove_event(&mut self, event: &Event) {
         if let Some(subject) = &event.subject {
-            self.about.remove(&(subject_key(subject) | event.no.0 & EVENT_MASK));
+            self.about.remove(&about_key(subjects::hash(subject), event.no));
         }
     }
 
@@ -238,10 +238,10 @@ impl Index {
     }
 
     pub(super) fn about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
-        let subject = subject_key(subject);
+        let subject = subjects::hash(subject);
         let mut found: Vec<EventNo> = self
             .about
-            .range(subject | (after.next().0 & EVENT_MASK)..=subject | EVENT_MASK)
+            .range(about_key(subject, after.next())..=about_key(subject, EventNo(EVENT_MASK)))
             .rev()
             .take(limit)
             .map(|key| EventNo(key & EVENT_MASK))

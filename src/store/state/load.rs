@@ -12,9 +12,9 @@ use crate::model::{BundleId, EventNo, InboxNo, ReadError, Run, RunNo, Task};
 use crate::store::contract::Store;
 use crate::store::{codec, keys};
 
-use super::events;
 use super::head::{Head, Read};
 use super::index::{self, Index};
+use super::subjects;
 
 /// What was found when the state was loaded and has to be gone on with.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ pub struct Unfinished {
     pub inbox: Vec<(InboxNo, Task)>,
     /// Runs with an effect started and no outcome.
     pub started: Vec<RunNo>,
-    /// Rows of runs and events that cannot be read. They stay as they are; nothing waits for them.
+    /// Rows of runs and subjects that cannot be read. They stay as they are; nothing waits for them.
     pub damaged: Vec<ReadError>,
 }
 
@@ -41,11 +41,11 @@ const TOLD: usize = 100;
 struct Found {
     heads: Vec<Head>,
     busy: Vec<Run>,
-    events: Vec<(EventNo, Option<u64>)>,
+    events: Vec<(EventNo, u64)>,
     damaged: Vec<ReadError>,
 }
 
-/// Reads every run and every event. Numbers up to these have been given.
+/// Reads every run and the subject of every event. Numbers below these have been given.
 ///
 /// # Errors
 /// [`ReadError`] when the store fails, or holds what only a newer adjutant can read.
@@ -66,8 +66,8 @@ pub(super) fn index(
     })?;
     share(events.0, |numbers| {
         let mut found_here = Found::default();
-        let range = keys::events(EventNo(numbers.start), EventNo(numbers.end));
-        walk(store, range, |key, row| read_events(key, row, &mut found_here))?;
+        let range = keys::subjects(EventNo(numbers.start), EventNo(numbers.end));
+        walk(store, range, |key, row| read_subjects(key, row, &mut found_here))?;
         let mut index = lock(&index);
         enter(&mut index, found_here, &mut lock(&found));
         Ok(())
@@ -148,20 +148,11 @@ fn read_run(row: &[u8], found: &mut Found) -> Result<(), ReadError> {
     Ok(())
 }
 
-fn read_events(key: &[u8], row: &[u8], found: &mut Found) -> Result<(), ReadError> {
-    let events = match events::unpack(key, row) {
-        Ok(events) => events,
+fn read_subjects(key: &[u8], row: &[u8], found: &mut Found) -> Result<(), ReadError> {
+    match subjects::each(key, row, |no, subject| found.events.push((no, subject))) {
         Err(error) if codec::is_newer(row) => return Err(error),
-        Err(error) => {
-            found.damaged.push(error);
-            return Ok(());
-        }
-    };
-    for (_, event) in events {
-        match codec::decode_front::<events::Head<'_>>(event, "an event") {
-            Ok(head) => found.events.push((head.no, head.subject.map(index::subject_key))),
-            Err(error) => found.damaged.push(error),
-        }
+        Err(error) => found.damaged.push(error),
+        Ok(()) => {}
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ mod load;
 mod numbers;
 mod overlay;
 mod read;
+mod subjects;
 #[cfg(test)]
 mod tests;
 
@@ -30,7 +31,7 @@ use index::Index;
 pub use load::Unfinished;
 use overlay::Overlay;
 #[cfg(test)]
-pub(super) use {events::pack as pack_events, read::RecordRow};
+pub(super) use {events::pack as pack_events, read::RecordRow, subjects::pack as pack_subjects};
 
 /// Bytes of a run that stays decoded while its attempt is under way: 16 MiB for all of them.
 const UNDER_WAY_BYTES: usize = 16 * 1024;

@@ -10,7 +10,7 @@ use crate::model::{EventNo, Run, RunNo, StoredEvent};
 use crate::store::contract::Op;
 use crate::store::{codec, keys};
 
-use super::events;
+use super::{events, subjects};
 
 /// Assumed size of a row that is not encoded yet, besides what it remembers or brings.
 const UNENCODED_BYTES: usize = 384;
@@ -57,8 +57,9 @@ impl Overlay {
 
     /// Makes rows of the events from `first` on, which are new in this batch.
     pub(super) fn pack_events(&mut self, first: EventNo) {
-        let new = self.events.range(first..).filter_map(|(_, event)| event.as_deref());
-        self.rows.extend(events::pack(new).into_iter().map(|(key, row)| (key, Some(row))));
+        let new = || self.events.range(first..).filter_map(|(_, event)| event.as_deref());
+        let rows = events::pack(new()).into_iter().chain(subjects::pack(new()));
+        self.rows.extend(rows.map(|(key, row)| (key, Some(row))));
     }
 
     /// The changes in key order, so that the store writes forward.

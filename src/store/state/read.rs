@@ -88,9 +88,26 @@ impl State {
         Ok(rows.into_iter().map(|(key, _)| key).collect())
     }
 
-    /// The row that an event older than the current batch is in, with its key.
-    pub(super) fn event_row(&self, no: EventNo) -> Result<Option<Row>, ReadError> {
-        Ok(self.rows(events::range(no), 1)?.pop())
+    /// The first row of a range that is not one of runs, with its key.
+    pub(super) fn first_row(&self, range: Range<Vec<u8>>) -> Result<Option<Row>, ReadError> {
+        let overlays = || [Some(&self.current), self.syncing.as_ref()].into_iter().flatten();
+        let newest = |key: &[u8]| overlays().find_map(|overlay| overlay.rows.get(key));
+        let known = |key: &[u8]| newest(key).and_then(Option::as_ref);
+        let in_overlays = overlays()
+            .filter_map(|overlay| {
+                let mut rows = overlay.rows.range(range.clone()).map(|(key, _)| key);
+                rows.find(|key| known(key).is_some())
+            })
+            .min();
+        let mut found = None;
+        self.store.walk(&range.start, &range.end, &mut |key, row| {
+            let behind = in_overlays.is_some_and(|first| key >= first.as_slice());
+            if !behind && newest(key).is_none() {
+                found = Some((key.to_vec(), row.to_vec()));
+            }
+            !behind && found.is_none()
+        })?;
+        Ok(found.or_else(|| in_overlays.and_then(|key| Some((key.clone(), known(key)?.clone())))))
     }
 
     /// A page of numbered things: those of the overlays where they are newer, else those that `decode`
@@ -172,9 +189,12 @@ impl View for State {
         }
         let range = events::range(no);
         // What is newer than the store was found above: only its own rows matter here.
-        let row = self.store.scan(&range.start, &range.end, 1)?.pop();
-        let Some((key, row)) = row else { return Ok(None) };
-        Ok(events::find(&key, &row, no)?.map(Arc::new))
+        let mut found = Ok(None);
+        self.store.walk(&range.start, &range.end, &mut |key, row| {
+            found = events::find(key, row, no);
+            false
+        })?;
+        Ok(found?.map(Arc::new))
     }
 
     fn identity(&self, identity: Digest) -> Result<Option<(EventNo, Digest)>, ReadError> {
