@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,6 +48,8 @@ pub(crate) struct Load {
     pub(crate) insists: bool,
     /// Ends a closed loop before its time.
     pub(crate) stop: Arc<AtomicBool>,
+    /// The most nanoseconds by which the clock of an open loop was late: its own fault, not the subject's.
+    pub(crate) lag: Arc<AtomicU64>,
     /// In an open loop: what could not be sent so long after the end is not sent at all.
     pub(crate) overtime: Duration,
 }
@@ -69,13 +71,14 @@ impl Pace {
 
     /// Hands out tickets as events fall due. Sleeps in a thread of its own: the runtime's timer is no
     /// finer than a millisecond.
-    fn keep(&self, total: usize, connections: usize) {
+    fn keep(&self, total: usize, connections: usize, lag: &AtomicU64) {
         let mut given = 0;
         while given < total {
             let elapsed = moment::now().saturating_sub(self.start);
             let due = (elapsed as f64 * self.per_second / 1e9) as usize + 1;
             let due = due.min(total);
             if due > given {
+                lag.fetch_max(moment::now().saturating_sub(self.due(given)), Relaxed);
                 self.tickets.add_permits(due - given);
                 given = due;
             }
@@ -98,6 +101,7 @@ impl Load {
             most: usize::MAX,
             insists: false,
             stop: Arc::default(),
+            lag: Arc::default(),
             overtime: Duration::from_secs(10),
         }
     }
@@ -125,8 +129,8 @@ impl Load {
             per_second,
             end: start + moment::nanos(length) + moment::nanos(self.overtime),
         });
-        let (keeper, connections) = (pace.clone(), self.connections);
-        let keeper = std::thread::spawn(move || keeper.keep(total, connections));
+        let (keeper, connections, lag) = (pace.clone(), self.connections, self.lag.clone());
+        let keeper = std::thread::spawn(move || keeper.keep(total, connections, &lag));
         self.workers(ledger, total, Some(&pace)).await;
         // It ends when the last event is due, and it does not panic.
         let _ = keeper.join();

@@ -37,16 +37,6 @@ impl Latencies {
         )
     }
 
-    /// How late events were sent.
-    pub(crate) fn of_generator(ledger: &Ledger) -> Self {
-        let rows = ledger.rows().map(|(_, row)| row);
-        let sent = rows.filter(|row| row.sent.load(Relaxed) > 0);
-        Self(
-            sent.map(|row| row.sent.load(Relaxed).saturating_sub(row.intended.load(Relaxed)))
-                .collect(),
-        )
-    }
-
     /// Of spans in nanoseconds.
     pub(crate) const fn of(nanos: Vec<u64>) -> Self {
         Self(nanos)

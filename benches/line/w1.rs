@@ -70,8 +70,8 @@ pub(crate) struct Round {
     pub(crate) low: Latencies,
     /// The same at half of the maximum.
     pub(crate) half: Latencies,
-    /// How late the generator was at half of the maximum.
-    pub(crate) lag: Latencies,
+    /// The most by which the generator's clock was late at half of the maximum.
+    pub(crate) lag: f64,
     /// Of all loads of the round, the one that was killed included.
     pub(crate) audit: Audit,
 }
@@ -142,10 +142,11 @@ async fn round(program: Program, plan: Plan) -> Result<Round> {
     round.disk = (subject.disk() - disk) / events;
 
     let half = receiver.ledgers.open(Matching::Half);
-    subject.load().open(&half, rates.sustained / 2.0, plan.open).await;
+    let load = subject.load();
+    load.open(&half, rates.sustained / 2.0, plan.open).await;
+    round.lag = load.lag.load(Relaxed) as f64 / 1e9;
     settle(&half).await;
     round.half = Latencies::end_to_end(&half);
-    round.lag = Latencies::of_generator(&half);
 
     let killed = receiver.ledgers.open(Matching::Half);
     let load = subject.load();

@@ -156,7 +156,7 @@ fn notes(section: &mut Section, plan: Plan, floors: &[Round], ours: &[Round]) {
         })
         .collect();
     section.note(format!("sustained/s by round: {}; the ratio is their median", each.join(", ")));
-    let lag = pooled(&[ours, floors].concat(), |round| &round.lag, 0.99).unwrap_or(0.0);
+    let lag = ours.iter().chain(floors).map(|round| round.lag * 1e3).fold(0.0, f64::max);
     let generator = median(ours.iter().map(|round| round.generator)).unwrap_or(0.0);
     let strangers = ours.iter().chain(floors).map(|round| round.strangers).fold(0.0, f64::max);
     let strangers = match strangers {
@@ -165,8 +165,8 @@ fn notes(section: &mut Section, plan: Plan, floors: &[Round], ours: &[Round]) {
     };
     section.note(format!(
         "{} rounds of each in turns; closed loop {:.0?}, open loops {:.0?} each, counted from the moment \
-         an event should have been sent; the generator was late by {lag:.2} ms at p99 at half of the \
-         maximum, and with the receiver took {generator:.2} cores under full load; {} events refused{strangers}",
+         an event should have been sent; the generator's clock was late by at most {lag:.1} ms at half of \
+         the maximum, and it took {generator:.2} cores with the receiver under full load; {} events refused{strangers}",
         plan.rounds,
         plan.full,
         plan.open,
