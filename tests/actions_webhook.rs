@@ -508,7 +508,7 @@ async fn many_requests_go_out_at_once() {
     let receiver = Receiver::start(|_| Reply::status(200).after(Duration::from_millis(100)));
     let performer = Arc::new(performer());
     let mut tasks = tokio::task::JoinSet::new();
-    for n in 0..limits::LANE_WEBHOOK {
+    for n in 0..limits::HOST_REQUESTS {
         let performer = Arc::clone(&performer);
         let command = hook([url(receiver.url(&format!("/{n}"))), ("json", Value::Int(1))]);
         tasks.spawn(async move { send(&performer, &command).await });
@@ -516,5 +516,5 @@ async fn many_requests_go_out_at_once() {
     while let Some(outcome) = tasks.join_next().await {
         done(&outcome.unwrap());
     }
-    assert_eq!(receiver.count(), limits::LANE_WEBHOOK);
+    assert_eq!(receiver.count(), limits::HOST_REQUESTS);
 }

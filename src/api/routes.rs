@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use super::access::{Gate, Head, Peer};
@@ -14,13 +15,16 @@ use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
 use super::{ApiSettings, escalations, events, health, ingest, links, records, runs};
-use crate::daemon::Scope;
+use crate::daemon::{Scope, Unavailable};
+use crate::model::limits;
 
 /// What the API knows while it runs.
 pub(super) struct App {
     pub(super) engine: Engine,
     pub(super) settings: ApiSettings,
     gate: Gate,
+    /// Requests with events that may still come in.
+    room: Semaphore,
     router: Router,
 }
 
@@ -28,7 +32,8 @@ impl App {
     pub(super) fn new(engine: Engine, settings: ApiSettings) -> Arc<Self> {
         let gate = Gate::new(settings.tokens.clone(), settings.public_url.clone());
         let router = router(engine.clone());
-        Arc::new(Self { engine, settings, gate, router })
+        let room = Semaphore::new(limits::INGEST_REQUESTS);
+        Arc::new(Self { engine, settings, gate, room, router })
     }
 
     /// Answers one request, whatever it is.
@@ -66,6 +71,8 @@ impl App {
         let head = Head { method: &parts.method, uri: &parts.uri, headers: &parts.headers };
         let caller = self.gate.admit(peer, head, scope)?;
         if let Some(kind) = kind {
+            // Refused before its body takes memory.
+            let _room = self.room.try_acquire().map_err(|_| Unavailable::Busy(1))?;
             let most = ingest::most_bytes(&parts.headers, self.settings.event_bytes);
             let body = read_body(body, most, &parts.headers).await?;
             let (headers, query) = (&parts.headers, parts.uri.query());

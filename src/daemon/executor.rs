@@ -1,24 +1,32 @@
 //! Performs effects: each attempt is a task, and its outcome goes back to the engine in any case.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::runtime;
+use tokio::sync::Semaphore;
 
 use crate::actions::Performer;
-use crate::model::{Cause, Command, EffectKey, Input, Outcome, RunNo, Settled};
+use crate::model::{
+    ActionKind, Cause, Command, EffectKey, Input, Outcome, RunNo, Settled, Text, limits,
+};
 use crate::rules::Bundle;
 
 use super::handle::Handle;
 use super::links::Links;
 use super::mailbox::Message;
 
+/// Hosts that are remembered while nothing is sent to them.
+const IDLE_HOSTS: usize = 256;
+
 /// Performs commands on a runtime.
-#[derive(Clone)]
 pub(super) struct Executor {
     performer: Arc<Performer>,
     links: Option<Arc<Links>>,
     runtime: runtime::Handle,
     handle: Handle,
+    /// Turns of requests, by host: the engine announces more than a host takes at a time.
+    hosts: HashMap<Text, Arc<Semaphore>>,
 }
 
 impl Executor {
@@ -28,11 +36,11 @@ impl Executor {
         runtime: runtime::Handle,
         handle: Handle,
     ) -> Self {
-        Self { performer: Arc::new(performer), links, runtime, handle }
+        Self { performer: Arc::new(performer), links, runtime, handle, hosts: HashMap::new() }
     }
 
     /// Begins an attempt.
-    pub(super) fn perform(&self, mut command: Command, bundle: Option<Arc<Bundle>>) {
+    pub(super) fn perform(&mut self, mut command: Command, bundle: Option<Arc<Bundle>>) {
         if let Some(links) = &self.links {
             links.add(&mut command);
         }
@@ -44,7 +52,13 @@ impl Executor {
             attempt: command.attempt,
             outcome: None,
         };
+        let turns = (command.action == ActionKind::Webhook).then(|| self.turns(&command.lane));
         self.runtime.spawn(async move {
+            // Never closed, so a turn comes.
+            let _turn = match &turns {
+                Some(turns) => turns.acquire().await.ok(),
+                None => None,
+            };
             let outcome = match bundle {
                 Some(bundle) => performer.perform(&command, &bundle.templates).await,
                 None => Outcome::Failed(Cause::new(
@@ -54,6 +68,18 @@ impl Executor {
             };
             report.finish(outcome);
         });
+    }
+
+    fn turns(&mut self, host: &Text) -> Arc<Semaphore> {
+        if let Some(turns) = self.hosts.get(host) {
+            return turns.clone();
+        }
+        if self.hosts.len() >= IDLE_HOSTS {
+            self.hosts.retain(|_, turns| Arc::strong_count(turns) > 1);
+        }
+        let turns = Arc::new(Semaphore::new(limits::HOST_REQUESTS));
+        self.hosts.insert(host.clone(), turns.clone());
+        turns
     }
 }
 

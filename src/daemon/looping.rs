@@ -141,7 +141,7 @@ impl Loop {
         Ok(())
     }
 
-    fn release(&self, released: Released<Reply>) {
+    fn release(&mut self, released: Released<Reply>) {
         for (reply, response) in released.responses {
             // Whoever asked may have gone away.
             drop(reply.send(response));

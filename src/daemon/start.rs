@@ -26,6 +26,10 @@ const SPACE_EVERY: Duration = Duration::from_secs(5);
 
 /// How often what is past its retention is removed: retention counts days.
 const SWEEP_EVERY: Duration = Duration::from_hours(1);
+/// Sweeps within the shortest time that anything is kept, so that little is kept much longer.
+const SWEEPS: u32 = 20;
+/// What is kept for seconds only is for tests and benches; it is not looked at all the time.
+const SWEEP_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a daemon is told besides its rules and its actions.
 #[derive(Clone, Debug)]
@@ -86,7 +90,7 @@ impl Daemon {
             drop(done.send(engine.run()));
         })?;
         tokio::spawn(watch_space(Arc::downgrade(&store), handle.clone()));
-        tokio::spawn(sweep(handle.clone()));
+        tokio::spawn(sweep(handle.clone(), settings.retention));
         Ok(Self { handle, over })
     }
 
@@ -111,9 +115,11 @@ impl Daemon {
 }
 
 /// Has the engine remove what is past its retention.
-async fn sweep(handle: Handle) {
+async fn sweep(handle: Handle, kept: Retention) {
+    let shortest = kept.events.min(kept.runs).min(kept.failed_runs).to_std();
+    let pause = (shortest / SWEEPS).clamp(SWEEP_PAUSE, SWEEP_EVERY);
     while handle.shared().mailbox.push(Message::Input(Input::Sweep, None)) {
-        tokio::time::sleep(SWEEP_EVERY).await;
+        tokio::time::sleep(pause).await;
     }
 }
 

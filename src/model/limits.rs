@@ -49,12 +49,18 @@ pub const BATCH_WRITES: usize = 8_192;
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Deciding time after which a batch closes.
 pub const BATCH_TIME: Span = Span::from_millis(2);
-/// Effects under way to one host at a time: what a receiver of average strength takes gladly.
-pub const LANE_WEBHOOK: usize = 64;
+/// Requests under way to one host at a time: what a receiver of average strength takes gladly.
+pub const HOST_REQUESTS: usize = 64;
+/// Webhooks to one host that are announced and not settled: those under way, and enough besides to
+/// keep them so while others wait for a commit before or after.
+pub const LANE_WEBHOOK: usize = 4 * HOST_REQUESTS;
 /// Mails under way to the relay at a time: relays commonly allow 10 to 20 connections a client.
 pub const LANE_MAIL: usize = 8;
 /// Effects under way over all lanes: the room that the outcome queue keeps free.
-pub const EFFECTS: usize = 1_024;
+pub const EFFECTS: usize = 4_096;
+/// Requests that bring events and wait for their answer at a time. A commit takes all of them, so this
+/// bounds how long the last of them waits; more are refused at once instead of making all wait.
+pub const INGEST_REQUESTS: usize = 512;
 /// Recipients of one mail over to, cc and bcc: SMTP servers must take 100 (RFC 5321 §4.5.3.1.8).
 pub const RECIPIENTS: usize = 100;
 /// How long a run may live when its workflow says nothing.

@@ -234,7 +234,7 @@ fn client(
         .referer(false)
         .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
-        .pool_max_idle_per_host(limits::LANE_WEBHOOK)
+        .pool_max_idle_per_host(limits::HOST_REQUESTS)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .build()
         .map_err(|error| SettingsError::new("webhooks", chain(&error)))

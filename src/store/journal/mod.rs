@@ -106,14 +106,7 @@ impl JournaledStore {
     /// As for [`JournaledStore::open`].
     pub fn open_with(dir: &Path, options: &JournalOptions) -> Result<Self, StoreError> {
         let sled = SledStore::open_with(dir, &options.sled)?;
-        let mut unsettled = Table::default();
-        for batch in Log::read(dir, sled.position().number)? {
-            unsettled.add(batch.number, &batch.ops);
-        }
-        if !unsettled.is_empty() {
-            tracing::debug!(bytes = unsettled.bytes, up_to = unsettled.number, "journal replayed");
-            sled.settle(unsettled.number, unsettled.changes())?;
-        }
+        settle_what_is_left(&sled, &Log::read(dir, sled.position().number)?)?;
         let watchdog = Watchdog::start(options.sled.patience, watchdog::abort)
             .map_err(|error| io_error("cannot start a thread", &error))?;
         let inner = Arc::new(Inner {
@@ -248,7 +241,7 @@ impl Inner {
     }
 
     fn settle(&self, table: &Table) -> Result<(), StoreError> {
-        let done = self.sled.settle(table.number, table.changes());
+        let done = self.sled.settle(table.number, || table.changes());
         if let Err(error) = &done {
             tracing::error!(%error, "the journal cannot be settled");
             self.stop(error.clone());
@@ -344,6 +337,28 @@ impl Drop for JournaledStore {
             let _ = settler.join();
         }
     }
+}
+
+/// Settles what the journal has and sled lacks: first what was being settled when the process ended.
+fn settle_what_is_left(sled: &SledStore, batches: &[Batch]) -> Result<(), StoreError> {
+    let cut = sled.unsettled().unwrap_or(0);
+    let (first, rest) = batches.split_at(batches.partition_point(|batch| batch.number <= cut));
+    if cut > 0 && first.last().is_none_or(|batch| batch.number != cut) {
+        return Err(StoreError::Corrupt(format!(
+            "commit {cut} was being settled and the journal does not have it; restore it from a backup"
+        )));
+    }
+    for batches in [first, rest] {
+        let mut table = Table::default();
+        for batch in batches {
+            table.add(batch.number, &batch.ops);
+        }
+        if !table.is_empty() {
+            tracing::debug!(bytes = table.bytes, up_to = table.number, "journal replayed");
+            sled.settle(table.number, || table.changes())?;
+        }
+    }
+    Ok(())
 }
 
 fn io_error(what: &str, error: &io::Error) -> StoreError {

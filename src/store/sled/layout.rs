@@ -4,6 +4,7 @@
 //! 01 'f'                           format: u32
 //! 01 'p'                           position, written by every batch: epoch u64, number u64,
 //!                                  rows u64, chunks u64, serial u64
+//! 01 'u'                           the position that settling under way leads to, while it is
 //! 02 key                           00 value, or 01 serial u64, op u32, length u32
 //! 03 serial u64 op u32 chunk u32   4 KiB of a long value; serial and op say which put it was
 //! ```
@@ -25,6 +26,7 @@ pub(super) const PIECE: usize = 4096;
 
 pub(super) const FORMAT_KEY: &[u8] = &[1, b'f'];
 pub(super) const POSITION_KEY: &[u8] = &[1, b'p'];
+pub(super) const UNSETTLED_KEY: &[u8] = &[1, b'u'];
 
 const ROW: u8 = 2;
 const CHUNK: u8 = 3;
@@ -39,13 +41,6 @@ const CHUNKED: u8 = 1;
 /// The key of a row.
 pub(super) fn row_key(key: &[u8]) -> Vec<u8> {
     [&[ROW], key].concat()
-}
-
-/// Writes the key of a row over what is in `buffer`.
-pub(super) fn row_key_into(buffer: &mut Vec<u8>, key: &[u8]) {
-    buffer.clear();
-    buffer.push(ROW);
-    buffer.extend_from_slice(key);
 }
 
 /// The caller's key in the key of a row.
@@ -65,6 +60,10 @@ pub(super) struct Chunked {
 }
 
 impl Chunked {
+    pub(super) fn of(serial: u64, op: u32, value: &[u8]) -> Self {
+        Self { serial, op, length: value.len() as u32 }
+    }
+
     pub(super) fn key(&self, chunk: u32) -> [u8; 17] {
         let mut key = [CHUNK; 17];
         key[1..9].copy_from_slice(&self.serial.to_be_bytes());
@@ -91,11 +90,8 @@ pub(super) fn too_long(key: &[u8], value: &[u8]) -> bool {
     key.len() + value.len() > PIECE
 }
 
-/// Writes a row's value over what is in `buffer`.
-pub(super) fn inline_into(buffer: &mut Vec<u8>, value: &[u8]) {
-    buffer.clear();
-    buffer.push(INLINE);
-    buffer.extend_from_slice(value);
+pub(super) fn inline(value: &[u8]) -> Vec<u8> {
+    [&[INLINE], value].concat()
 }
 
 pub(super) fn chunked(what: Chunked) -> Vec<u8> {
@@ -161,14 +157,8 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let mut buffer = b"what was there".to_vec();
-        for value in [&b""[..], b"\x01x"] {
-            inline_into(&mut buffer, value);
-            assert_eq!(head(&buffer), Ok(Head::Inline(value)));
-            row_key_into(&mut buffer, value);
-            assert_eq!(caller_key(&buffer), value);
-            assert_eq!(buffer, row_key(value));
-        }
+        assert_eq!(head(&inline(b"")), Ok(Head::Inline(b"")));
+        assert_eq!(head(&inline(b"\x01x")), Ok(Head::Inline(b"\x01x")));
         let long = Chunked { serial: 7, op: 3, length: 8193 };
         assert_eq!(head(&chunked(long)), Ok(Head::Chunked(long)));
         assert_eq!(long.count(), 3);

@@ -8,6 +8,7 @@
 mod failure;
 mod layout;
 mod open;
+mod settle;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -25,11 +26,6 @@ use layout::{Chunked, Head, PIECE, POSITION_KEY, Position};
 /// Times that the writer flushes its epoch garbage after a commit. sled's garbage lies in the
 /// writer's thread until then, gigabytes of it; one flush collects what became free two before.
 const EPOCH_FLUSHES: u32 = 4;
-/// Rows that are settled together: one of sled's batches, during which readers wait. The engine
-/// reads for every event, so each wait must be far shorter than a commit.
-const SETTLED_TOGETHER: usize = 64;
-/// Batches between two times that the garbage of settling is let go.
-const SETTLED_GARBAGE: u64 = 4;
 /// Rows after which a scan flushes its epoch garbage as well.
 const LONG_SCAN: usize = 256;
 
@@ -73,7 +69,7 @@ pub struct SledStore {
     db: ::sled::Db,
     /// Our own handle of sled's file.
     file: File,
-    writer: Mutex<Position>,
+    writer: Mutex<Writer>,
     /// Held for reading by reads and for writing while a batch is applied: sled's iterators are
     /// not snapshots, and a long value is several rows.
     gate: RwLock<()>,
@@ -83,6 +79,14 @@ pub struct SledStore {
     dir: PathBuf,
     watchdog: Watchdog,
     _lock: DirLock,
+}
+
+/// What the one writer knows.
+#[derive(Debug)]
+struct Writer {
+    at: Position,
+    /// Settling was cut short: where it has to come to.
+    unsettled: Option<Position>,
 }
 
 impl SledStore {
@@ -105,7 +109,7 @@ impl SledStore {
         let lock = DirLock::take(dir)?;
         let watchdog = Watchdog::start(options.patience, watchdog::abort)
             .map_err(|error| from_io("cannot start a thread", &error))?;
-        let (db, at) = open::open(dir, options)?;
+        let (db, at, unsettled) = open::open(dir, options)?;
         let path = dir.join(open::DB);
         let file = File::options().write(true).open(&path).map_err(about(&path))?;
         let sync = match options.sync {
@@ -116,7 +120,7 @@ impl SledStore {
         Ok(Self {
             db,
             file,
-            writer: Mutex::new(at),
+            writer: Mutex::new(Writer { at, unsettled }),
             gate: RwLock::new(()),
             stopped: OnceLock::new(),
             sync,
@@ -128,7 +132,7 @@ impl SledStore {
 
     /// The current leader, and the last commit that is here.
     pub(super) fn position(&self) -> Lead {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).lead
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).at.lead
     }
 
     /// How commits reach the disk.
@@ -154,12 +158,12 @@ impl SledStore {
     fn write(&self, batch: &Batch, durably: bool) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.healthy()?;
-        if batch.admit(writer.lead)? == Admission::Known {
+        if batch.admit(writer.at.lead)? == Admission::Known {
             return Ok(());
         }
-        *writer = self.watched(|| {
+        writer.at = self.watched(|| {
             let lead = Lead { epoch: batch.epoch, number: batch.number };
-            let at = self.apply(lead, last_changes(&batch.ops), *writer)?;
+            let at = self.apply(lead, last_changes(&batch.ops), writer.at)?;
             if durably {
                 self.make_durable()?;
             }
@@ -179,36 +183,6 @@ impl SledStore {
         done
     }
 
-    /// Brings in what other commits, up to `number`, came to together: each key at most once, durably
-    /// before it returns. Not atomic: what was brought in before a crash is there, under the old
-    /// number, and is to be brought in again.
-    ///
-    /// # Errors
-    /// As for [`Store::commit`].
-    pub(super) fn settle<'a>(
-        &self,
-        number: u64,
-        changes: impl Iterator<Item = Change<'a>>,
-    ) -> Result<(), StoreError> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        self.healthy()?;
-        *writer = self.watched(|| {
-            let (mut changes, mut at) = (changes.peekable(), *writer);
-            let lead = Lead { number, ..at.lead };
-            while changes.peek().is_some() {
-                // readers wait for one part at a time, and its garbage goes before the next
-                at = self.apply(at.lead, changes.by_ref().take(SETTLED_TOGETHER), at)?;
-                if at.serial.is_multiple_of(SETTLED_GARBAGE) {
-                    collect_garbage();
-                }
-            }
-            at = self.apply(lead, std::iter::empty(), at)?;
-            self.make_durable()?;
-            Ok(at)
-        })?;
-        Ok(())
-    }
-
     fn apply<'a>(
         &self,
         lead: Lead,
@@ -217,12 +191,10 @@ impl SledStore {
     ) -> Result<Position, StoreError> {
         let mut at = Position { lead, serial: at.serial + 1, ..at };
         let mut writes = ::sled::Batch::default();
-        let (mut row, mut head) = (Vec::new(), Vec::new());
         for (place, (key, value)) in (0..).zip(changes) {
-            layout::row_key_into(&mut row, key);
-            let key = row.as_slice();
+            let key = layout::row_key(key);
             // only the writer changes rows, so what is read here stays true until it writes
-            if let Some(old) = self.db.get(key).map_err(|error| from_sled("read", error))? {
+            if let Some(old) = self.db.get(&key).map_err(|error| from_sled("read", error))? {
                 at.rows = at.rows.saturating_sub(1);
                 if let Head::Chunked(old) = layout::head(&old)? {
                     (0..old.count()).for_each(|chunk| writes.remove(&old.key(chunk)));
@@ -231,22 +203,8 @@ impl SledStore {
             } else if value.is_none() {
                 continue;
             }
-            let Some(value) = value else {
-                writes.remove(key);
-                continue;
-            };
-            at.rows += 1;
-            if !layout::too_long(key, value) {
-                layout::inline_into(&mut head, value);
-                writes.insert(key, head.as_slice());
-                continue;
-            }
-            let long = Chunked { serial: at.serial, op: place, length: value.len() as u32 };
-            for (chunk, piece) in (0..).zip(value.chunks(PIECE)) {
-                writes.insert(&long.key(chunk), piece);
-            }
-            at.chunks += u64::from(long.count());
-            writes.insert(key, layout::chunked(long));
+            at.rows += u64::from(value.is_some());
+            at.chunks += u64::from(put(&mut writes, key, value, at.serial, place));
         }
         self.apply_at(writes, at)
     }
@@ -314,13 +272,14 @@ impl SledStore {
                 chunk.map_err(failed)?;
                 chunks += 1;
             }
-            if (rows, chunks, owned) == (writer.rows, writer.chunks, writer.chunks) {
+            let at = writer.at;
+            if (rows, chunks, owned) == (at.rows, at.chunks, at.chunks) {
                 return Ok(());
             }
             Err(StoreError::Corrupt(format!(
                 "{rows} of {} rows are there and {chunks} of {} pieces of long values, {owned} of \
                  them in use; {CURE}",
-                writer.rows, writer.chunks
+                at.rows, at.chunks
             )))
         })
     }
@@ -336,9 +295,9 @@ impl Store for SledStore {
     fn lead(&self) -> Result<Lead, StoreError> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.healthy()?;
-        let lead = Lead { epoch: writer.lead.epoch + 1, ..writer.lead };
-        *writer = self.watched(|| {
-            let at = self.apply(lead, std::iter::empty(), *writer)?;
+        let lead = Lead { epoch: writer.at.lead.epoch + 1, ..writer.at.lead };
+        writer.at = self.watched(|| {
+            let at = self.apply(lead, std::iter::empty(), writer.at)?;
             self.make_durable()?;
             Ok(at)
         })?;
@@ -418,6 +377,30 @@ impl Drop for SledStore {
         // sled flushes when it is dropped, which can hang as every flush can
         std::mem::forget(self.watchdog.arm());
     }
+}
+
+/// Sets or removes a row, in pieces where it is long. How many pieces it has.
+fn put(
+    writes: &mut ::sled::Batch,
+    key: Vec<u8>,
+    value: Option<&[u8]>,
+    serial: u64,
+    place: u32,
+) -> u32 {
+    let Some(value) = value else {
+        writes.remove(key);
+        return 0;
+    };
+    if !layout::too_long(&key, value) {
+        writes.insert(key, layout::inline(value));
+        return 0;
+    }
+    let long = Chunked::of(serial, place, value);
+    for (chunk, piece) in (0..).zip(value.chunks(PIECE)) {
+        writes.insert(&long.key(chunk), piece);
+    }
+    writes.insert(key, layout::chunked(long));
+    long.count()
 }
 
 /// Lets go of what sled's tree has put aside in this thread.

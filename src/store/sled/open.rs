@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::contract::StoreError;
 use super::SledOptions;
 use super::failure::{about, from_sled, guarded, is_sleds_lock};
-use super::layout::{self, FORMAT, FORMAT_KEY, POSITION_KEY, Position};
+use super::layout::{self, FORMAT, FORMAT_KEY, POSITION_KEY, Position, UNSETTLED_KEY};
 
 /// sled's data file; the name is sled's.
 pub(super) const DB: &str = "db";
@@ -20,11 +20,12 @@ const MARK_MAKING: &str = "adjutant store, being made";
 /// sled lets go of its lock a moment after the store was dropped: wait at most 5 s for that.
 const LOCK_TRIES: u32 = 250;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-/// Opens the store in `dir`, which our lock covers.
+/// Opens the store in `dir`, which our lock covers: with where it is, and where settling that was cut
+/// short leads to.
 pub(super) fn open(
     dir: &Path,
     options: &SledOptions,
-) -> Result<(::sled::Db, Position), StoreError> {
+) -> Result<(::sled::Db, Position, Option<Position>), StoreError> {
     let mut mark = read_mark(dir)?;
     if mark == Mark::Making {
         // a crash came before the first commit could: sled never syncs what it makes then
@@ -37,7 +38,7 @@ pub(super) fn open(
     remove_torn_snapshots(dir)?;
     sync_names(dir);
     let what = dir.display().to_string();
-    let (db, at) = guarded(
+    let (db, at, unsettled) = guarded(
         &what,
         || {
             let db = open_sled(dir, options)?;
@@ -45,7 +46,9 @@ pub(super) fn open(
                 Some(at) => at,
                 None => create(&db, dir)?,
             };
-            Ok((db, at))
+            let unsettled = db.get(UNSETTLED_KEY).map_err(|error| from_sled(&what, error))?;
+            let unsettled = unsettled.map(|end| Position::read(&end)).transpose()?;
+            Ok((db, at, unsettled))
         },
         StoreError::Corrupt,
     )?;
@@ -53,7 +56,7 @@ pub(super) fn open(
     if mark != Mark::Made {
         write_mark(dir, &format!("{MARK_MADE}{FORMAT}"))?;
     }
-    Ok((db, at))
+    Ok((db, at, unsettled))
 }
 
 /// What is known of a directory before sled looks at it.

@@ -34,7 +34,7 @@ use overlay::Overlay;
 pub(super) use {events::pack as pack_events, read::RecordRow, subjects::pack as pack_subjects};
 
 /// Bytes of a run that stays decoded while its attempt is under way: 16 MiB for all of them.
-const UNDER_WAY_BYTES: usize = 16 * 1024;
+const UNDER_WAY_BYTES: usize = 4 * 1024;
 
 /// The state of the engine over a store. One thread owns it.
 pub struct State {
