@@ -5,6 +5,13 @@
 //! `cargo bench --bench waiting -- 1000000`. Every phase is a process of its own, so that its memory
 //! is its own; phases end by SIGKILL where a daemon could. Time is virtual, work and disk are real.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a bench measures time and prints figures"
+)]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
@@ -101,15 +108,18 @@ fn one(phase: &str, dir: &Path, runs: u64) -> Result<(), Failed> {
     }
     let seconds = wall.elapsed().as_secs_f64();
     let disk = size(dir)?;
+    let said = figures.0.iter().fold(String::new(), |mut said, (name, value)| {
+        said.extend([", ", name, " ", value]);
+        said
+    });
     println!(
-        "{phase:18} {seconds:7.2} s, {:9.0} runs/s, cpu {:6.2} s, memory {:4} MB (most {:4}), disk {:5} MB, {:5} B a run{}",
+        "{phase:18} {seconds:7.2} s, {:9.0} runs/s, cpu {:6.2} s, memory {:4} MB (most {:4}), disk {:5} MB, {:5} B a run{said}",
         runs as f64 / seconds,
         self::cpu() - cpu,
         memory("VmRSS:")? >> 20,
         memory("VmHWM:")? >> 20,
         disk >> 20,
         disk / runs.max(1),
-        figures.0.iter().map(|(name, value)| format!(", {name} {value}")).collect::<String>(),
     );
     std::io::stdout().flush()?;
     // As if killed: nothing is tidied up.
@@ -294,19 +304,15 @@ fn rows(dir: &Path, runs: u64, figures: &mut Figures) -> Result<(), Failed> {
         }
     }
     for (tag, (rows, bytes)) in kinds {
+        let name = match tag {
+            b'e' => "events",
+            b's' => "subjects",
+            b'r' => "runs",
+            b'd' => "identities",
+            _ => "others",
+        };
         let text = format!("{rows} rows of {} B ({} B a run)", bytes / rows, bytes / runs.max(1));
-        figures.0.push((
-            if tag == b'e' {
-                "events"
-            } else if tag == b'r' {
-                "runs"
-            } else if tag == b'd' {
-                "identities"
-            } else {
-                "others"
-            },
-            text,
-        ));
+        figures.0.push((name, text));
     }
     Ok(())
 }
