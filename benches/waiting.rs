@@ -149,15 +149,14 @@ fn bare(dir: &Path, runs: u64) -> Result<(), Failed> {
     const VALUE: usize = 64;
     let store = JournaledStore::open(dir)?;
     let lead = store.lead()?;
-    let mut number = lead.number;
-    for first in (0..runs).step_by(RUNS_PER_BATCH as usize) {
+    let firsts = (0..runs).step_by(RUNS_PER_BATCH as usize);
+    for (number, first) in (lead.number + 1..).zip(firsts) {
         let ops = (0..ROWS).flat_map(|row| {
             (first..(first + RUNS_PER_BATCH).min(runs)).map(move |run| {
                 let key = [&[row as u8], run.to_be_bytes().as_slice()].concat();
                 Op::Put(key, vec![run as u8; VALUE])
             })
         });
-        number += 1;
         store.commit(&Batch { epoch: lead.epoch, number, ops: ops.collect() })?;
     }
     Ok(())
@@ -255,7 +254,7 @@ fn event(kind: &str, no: u64) -> Input {
         ("name", Value::text(format!("Person Number {no}"))),
         ("email", Value::text(format!("person.{no}@customer-{}.example", no % 1_000))),
         ("company", Value::text(format!("Customer {} Limited", no % 1_000))),
-        ("region", Value::text(if no % 2 == 0 { "EU" } else { "US" })),
+        ("region", Value::text(if no.is_multiple_of(2) { "EU" } else { "US" })),
         ("score", Value::Int((no % 100) as i64)),
         ("source", Value::text("website, the form on the page of prices")),
     ]);
@@ -277,7 +276,7 @@ fn fill(dir: &Path, runs: u64) -> Result<(), Failed> {
         if no >= 2 * TOGETHER {
             engine.now = begun()? + Span::from_millis(3_600_000 + no as i64);
         }
-        engine.take(event(if no % 2 == 0 { "lead.sleeps" } else { "lead.waits" }, no))?;
+        engine.take(event(if no.is_multiple_of(2) { "lead.sleeps" } else { "lead.waits" }, no))?;
     }
     engine.settle()?;
     engine.settle()
