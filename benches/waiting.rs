@@ -5,6 +5,13 @@
 //! `cargo bench --bench waiting -- 1000000`. Every phase is a process of its own, so that its memory
 //! is its own; phases end by SIGKILL where a daemon could. Time is virtual, work and disk are real.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a bench measures time and prints figures"
+)]
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::Write as _;
@@ -101,15 +108,18 @@ fn one(phase: &str, dir: &Path, runs: u64) -> Result<(), Failed> {
     }
     let seconds = wall.elapsed().as_secs_f64();
     let disk = size(dir)?;
+    let said = figures.0.iter().fold(String::new(), |mut said, (name, value)| {
+        said.extend([", ", name, " ", value]);
+        said
+    });
     println!(
-        "{phase:18} {seconds:7.2} s, {:9.0} runs/s, cpu {:6.2} s, memory {:4} MB (most {:4}), disk {:5} MB, {:5} B a run{}",
+        "{phase:18} {seconds:7.2} s, {:9.0} runs/s, cpu {:6.2} s, memory {:4} MB (most {:4}), disk {:5} MB, {:5} B a run{said}",
         runs as f64 / seconds,
         self::cpu() - cpu,
         memory("VmRSS:")? >> 20,
         memory("VmHWM:")? >> 20,
         disk >> 20,
         disk / runs.max(1),
-        figures.0.iter().map(|(name, value)| format!(", {name} {value}")).collect::<String>(),
     );
     std::io::stdout().flush()?;
     // As if killed: nothing is tidied up.
@@ -139,15 +149,14 @@ fn bare(dir: &Path, runs: u64) -> Result<(), Failed> {
     const VALUE: usize = 64;
     let store = JournaledStore::open(dir)?;
     let lead = store.lead()?;
-    let mut number = lead.number;
-    for first in (0..runs).step_by(RUNS_PER_BATCH as usize) {
+    let firsts = (0..runs).step_by(RUNS_PER_BATCH as usize);
+    for (number, first) in (lead.number + 1..).zip(firsts) {
         let ops = (0..ROWS).flat_map(|row| {
             (first..(first + RUNS_PER_BATCH).min(runs)).map(move |run| {
                 let key = [&[row as u8], run.to_be_bytes().as_slice()].concat();
                 Op::Put(key, vec![run as u8; VALUE])
             })
         });
-        number += 1;
         store.commit(&Batch { epoch: lead.epoch, number, ops: ops.collect() })?;
     }
     Ok(())
@@ -245,7 +254,7 @@ fn event(kind: &str, no: u64) -> Input {
         ("name", Value::text(format!("Person Number {no}"))),
         ("email", Value::text(format!("person.{no}@customer-{}.example", no % 1_000))),
         ("company", Value::text(format!("Customer {} Limited", no % 1_000))),
-        ("region", Value::text(if no % 2 == 0 { "EU" } else { "US" })),
+        ("region", Value::text(if no.is_multiple_of(2) { "EU" } else { "US" })),
         ("score", Value::Int((no % 100) as i64)),
         ("source", Value::text("website, the form on the page of prices")),
     ]);
@@ -267,7 +276,7 @@ fn fill(dir: &Path, runs: u64) -> Result<(), Failed> {
         if no >= 2 * TOGETHER {
             engine.now = begun()? + Span::from_millis(3_600_000 + no as i64);
         }
-        engine.take(event(if no % 2 == 0 { "lead.sleeps" } else { "lead.waits" }, no))?;
+        engine.take(event(if no.is_multiple_of(2) { "lead.sleeps" } else { "lead.waits" }, no))?;
     }
     engine.settle()?;
     engine.settle()
@@ -294,19 +303,15 @@ fn rows(dir: &Path, runs: u64, figures: &mut Figures) -> Result<(), Failed> {
         }
     }
     for (tag, (rows, bytes)) in kinds {
+        let name = match tag {
+            b'e' => "events",
+            b's' => "subjects",
+            b'r' => "runs",
+            b'd' => "identities",
+            _ => "others",
+        };
         let text = format!("{rows} rows of {} B ({} B a run)", bytes / rows, bytes / runs.max(1));
-        figures.0.push((
-            if tag == b'e' {
-                "events"
-            } else if tag == b'r' {
-                "runs"
-            } else if tag == b'd' {
-                "identities"
-            } else {
-                "others"
-            },
-            text,
-        ));
+        figures.0.push((name, text));
     }
     Ok(())
 }

@@ -98,7 +98,7 @@ impl Head {
             parent: front.parent.map(|parent| parent.run),
             due: front.status.is_alive().then_some(due),
             holds: front.slot.then(|| holder_key(front.workflow, front.key)),
-            waits: arms.map(|pair| hash(pair)).collect(),
+            waits: arms.map(hash).collect(),
             ladder: front.ladder.is_some(),
         }))
     }

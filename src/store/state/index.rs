@@ -1,7 +1,7 @@
 //! [`Index`]: what is derived from runs and events and kept in memory.
 //!
-//! Each entry is a number or a pair in an ordered set, or a bit: a run that waits takes some 80 bytes in
-//! all, an event some 15. Text is hashed; a collision only makes a reader look at one row too many.
+//! Each entry is a number or a pair in an ordered set, or a bit. Text is hashed; a collision only makes
+//! a reader look at one row too many.
 
 use std::collections::{BTreeMap, BTreeSet};
 
