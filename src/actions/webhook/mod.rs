@@ -22,7 +22,7 @@ pub use request::{HttpRequestContent, Target, render};
 
 use self::body::WatchedBody;
 use self::request::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, check_url};
-use self::response::{Judge, Received, too_late};
+use self::response::{Judge, Received, Who, too_late};
 use super::WallClock;
 use super::excerpt::chain;
 use super::marker::{self, Revealer};
@@ -81,12 +81,10 @@ impl Webhooks {
             Err(cause) => return Outcome::Failed(cause),
         };
         let (url, secret, who) = match &content.target {
-            Target::Url(url) => {
-                (url.clone(), self.secret.as_ref(), url.origin().ascii_serialization())
-            }
+            Target::Url(url) => (url.clone(), self.secret.as_ref(), Who::Url(url)),
             Target::Endpoint(name) => match self.endpoints.get(name) {
                 Some(Endpoint { url: Some(url), secret }) => {
-                    (url.clone(), secret.as_ref().or(self.secret.as_ref()), format!("`{name}`"))
+                    (url.clone(), secret.as_ref().or(self.secret.as_ref()), Who::Endpoint(name))
                 }
                 _ => return self.write(command, &content, name).await,
             },
@@ -107,11 +105,11 @@ impl Webhooks {
         let answer = tokio::select! {
             biased;
             answer = self.client.execute(request) => answer,
-            () = &mut time_up => return late(&who, limit, sent.get()),
+            () = &mut time_up => return late(who, limit, sent.get()),
         };
         let mut response = match answer {
             Ok(response) => response,
-            Err(error) => return unanswered(&who, error, sent.get(), &used),
+            Err(error) => return unanswered(who, error, sent.get(), &used),
         };
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
         let mut body = Vec::new();
@@ -126,7 +124,7 @@ impl Webhooks {
         };
         let received = Received { status, headers, body, truncated, broken };
         let now = (self.clock)();
-        Judge { who: &who, expect: &content.expect, now, used: &used }.outcome(&received)
+        Judge { who, expect: &content.expect, now, used: &used }.outcome(&received)
     }
 
     /// The request of this attempt: secrets filled in, stamped, signed.
@@ -277,7 +275,7 @@ async fn read(response: &mut Response, body: &mut Vec<u8>) -> reqwest::Result<bo
 }
 
 /// What an attempt without an answer means.
-fn unanswered(who: &str, error: reqwest::Error, sent: bool, used: &UsedSecrets) -> Outcome {
+fn unanswered(who: Who<'_>, error: reqwest::Error, sent: bool, used: &UsedSecrets) -> Outcome {
     let error = error.without_url();
     if let Some(refused) = tls::find::<Refused>(&error) {
         return network_refused(refused);
@@ -310,7 +308,7 @@ fn unanswered(who: &str, error: reqwest::Error, sent: bool, used: &UsedSecrets) 
     Outcome::Uncertain(Cause::new("answer_lost", message))
 }
 
-fn late(who: &str, limit: Duration, sent: bool) -> Outcome {
+fn late(who: Who<'_>, limit: Duration, sent: bool) -> Outcome {
     let seconds = limit.as_secs_f64();
     if sent {
         let message = format!("{who} did not answer in {seconds} s");

@@ -1,10 +1,12 @@
 //! What a response means: the step's result, another attempt, or a failure for good.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, SET_COOKIE};
+use url::Url;
 
 use super::super::excerpt::excerpt;
 use super::super::secrets::UsedSecrets;
@@ -31,10 +33,29 @@ pub(crate) struct Received {
     pub(crate) broken: Option<String>,
 }
 
+/// The receiver as messages name it: free of paths and queries, which may hold secrets. Written out
+/// only when there is something to say.
+#[derive(Clone, Copy)]
+pub(crate) enum Who<'a> {
+    /// By its origin.
+    Url(&'a Url),
+    /// By its name in the settings.
+    Endpoint(&'a str),
+}
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => f.write_str(&url.origin().ascii_serialization()),
+            Self::Endpoint(name) => write!(f, "`{name}`"),
+        }
+    }
+}
+
 /// What an attempt's answer is judged by.
 pub(crate) struct Judge<'a> {
-    /// Who answered, for messages: free of paths and queries, which may hold secrets.
-    pub(crate) who: &'a str,
+    /// Who answered.
+    pub(crate) who: Who<'a>,
     /// Statuses taken as success; empty: every 2xx.
     pub(crate) expect: &'a [u16],
     /// For a `Retry-After` that is a date.
@@ -226,7 +247,7 @@ mod tests {
     fn judge(expect: &[u16], received: &Received) -> Outcome {
         let now = "2026-03-02T09:00:00Z".parse().unwrap();
         let used = UsedSecrets::default();
-        Judge { who: "crm", expect, now, used: &used }.outcome(received)
+        Judge { who: Who::Endpoint("crm"), expect, now, used: &used }.outcome(received)
     }
 
     #[test]
@@ -297,7 +318,7 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let (code, text) = message(&received(422, &[], "email is\r\ntaken"));
-        assert_eq!((&*code, &*text), ("http_422", "crm answered 422: email is taken"));
+        assert_eq!((&*code, &*text), ("http_422", "`crm` answered 422: email is taken"));
         let (code, text) = message(&received(302, &[("location", "https://x.example/")], ""));
         assert_eq!(code, "http_302");
         assert!(text.contains("https://x.example/") && text.contains("not followed"), "{text}");
@@ -324,7 +345,7 @@ mod tests {
         );
         let now = Instant::default();
         let Outcome::Done(value) =
-            (Judge { who: "crm", expect: &[], now, used: &used }).outcome(&answer)
+            (Judge { who: Who::Endpoint("crm"), expect: &[], now, used: &used }).outcome(&answer)
         else {
             panic!("not done");
         };
