@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Instant, ReadError, limits};
+use crate::model::{Instant, ReadError, Span, limits};
 use crate::pump::{Pump, Released};
 use crate::store::StoreError;
 
@@ -19,6 +19,12 @@ const NAP: Duration = Duration::from_millis(500);
 /// Messages taken in one turn: half a batch, so that timers, the inbox and pending effects have the
 /// other half however much comes in.
 const MESSAGES_PER_TURN: usize = limits::BATCH_INPUTS / 2;
+/// Time between two pages of a sweep, when nobody is in a hurry and when many are: removing as much as
+/// comes in takes as long as taking it in, and whoever waits for an answer comes first.
+const SWEEP_PAUSE: Span = Span::from_millis(4);
+const SWEEP_PAUSE_BUSY: Span = Span::from_millis(20);
+/// Messages in one turn at which many are in a hurry.
+const BUSY: usize = 16;
 /// How long effects under way may take to end when the daemon stops; after that they are repeated
 /// at the next start.
 const DRAIN_TIME: Duration = Duration::from_secs(20);
@@ -59,6 +65,7 @@ impl Loop {
     fn turns(&mut self) -> Result<(), Fatal> {
         let mut drain_until = None;
         let mut more = true;
+        let mut swept = self.clock.mono();
         loop {
             self.watchdog.feed(self.clock.mono());
             let patience = match (more, drain_until) {
@@ -74,6 +81,11 @@ impl Loop {
                 result?;
                 let released = self.pump.durable();
                 self.release(released);
+            }
+            let pause = if messages.len() >= BUSY { SWEEP_PAUSE_BUSY } else { SWEEP_PAUSE };
+            if self.clock.mono() - swept >= pause {
+                self.pump.allow_sweep();
+                swept = self.clock.mono();
             }
             for message in messages {
                 match message {
@@ -161,9 +173,10 @@ impl Loop {
             return NAP;
         }
         let wall = self.clock.wall();
+        let nap = if self.pump.is_sweeping() { SWEEP_PAUSE.to_std() } else { NAP };
         match self.pump.next_due() {
-            Some(due) => until(wall, due).min(NAP),
-            None => NAP,
+            Some(due) => until(wall, due).min(nap),
+            None => nap,
         }
     }
 }

@@ -24,8 +24,8 @@ use crate::store::{Batch, State, Store};
 pub use library::Library;
 pub use query::{Account, Answer, Query, Story};
 
-/// Recovery, the inbox, timers, pending effects.
-const SOURCES: usize = 4;
+/// Recovery, the inbox, timers, pending effects, sweeps.
+const SOURCES: usize = 5;
 /// Due runs looked up at a time.
 const DUE_PAGE: usize = 64;
 
@@ -36,6 +36,12 @@ pub struct Pump<T> {
     library: Library,
     /// The engine's own work, in order of writing.
     inbox: VecDeque<(InboxNo, Task)>,
+    /// What of it removes what is past its retention: the least urgent of all.
+    sweeps: VecDeque<(InboxNo, Task)>,
+    /// Whether a page of a sweep may be done now.
+    sweep_now: bool,
+    /// Whether sweeps wait to be allowed, page by page.
+    sweep_when_told: bool,
     /// Runs whose effect was under way when the daemon stopped.
     recover: VecDeque<RunNo>,
     /// What leaves when the current batch is durable.
@@ -102,7 +108,10 @@ impl<T> Pump<T> {
             state,
             library: Library::new(&rules),
             rules,
-            inbox: unfinished.inbox.into(),
+            inbox: VecDeque::new(),
+            sweeps: VecDeque::new(),
+            sweep_now: true,
+            sweep_when_told: false,
             recover: unfinished.started.into(),
             current: Released::default(),
             syncing: None,
@@ -110,6 +119,7 @@ impl<T> Pump<T> {
             turn: 0,
             retention: Retention::default(),
         };
+        unfinished.inbox.into_iter().for_each(|(no, task)| pump.keep(no, task));
         pump.decide(now, Input::Rules, None)?;
         Ok(pump)
     }
@@ -126,6 +136,10 @@ impl<T> Pump<T> {
     /// # Errors
     /// [`ReadError::Store`]: the store failed and the daemon must stop.
     pub fn take(&mut self, now: Instant, input: Input, token: Option<T>) -> Result<(), ReadError> {
+        // One sweep at a time: a second would only look at what the first is at.
+        if matches!(input, Input::Sweep) && self.is_sweeping() {
+            return Ok(());
+        }
         self.decide(now, input, token)
     }
 
@@ -183,12 +197,39 @@ impl<T> Pump<T> {
                     self.decide(now, Input::Timer(run), None)?;
                 }
             }
-            _ => {
+            3 => {
                 let Some(run) = self.state.startable() else { return Ok(false) };
                 self.decide(now, Input::Start(run), None)?;
             }
+            _ => {
+                if !self.sweep_now {
+                    return Ok(false);
+                }
+                let Some((no, task)) = self.sweeps.pop_front() else { return Ok(false) };
+                self.sweep_now = !self.sweep_when_told;
+                self.decide(now, Input::Inbox(no, task), None)?;
+            }
         }
         Ok(true)
+    }
+
+    /// One more page of a sweep may be done; until this is first called, any number.
+    pub fn allow_sweep(&mut self) {
+        self.sweep_when_told = true;
+        self.sweep_now = true;
+    }
+
+    /// Whether there is something to sweep.
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        !self.sweeps.is_empty()
+    }
+
+    fn keep(&mut self, no: InboxNo, task: Task) {
+        match task {
+            Task::SweepEvents { .. } | Task::SweepRuns { .. } => self.sweeps.push_back((no, task)),
+            _ => self.inbox.push_back((no, task)),
+        }
     }
 
     /// Whether the current batch should be closed before more is decided.
@@ -299,7 +340,7 @@ impl<T> Pump<T> {
         };
         for write in &decision.writes {
             if let Write::Inbox(no, task) = write {
-                self.inbox.push_back((*no, task.clone()));
+                self.keep(*no, task.clone());
             }
         }
         self.state.apply(decision.writes)?;

@@ -359,3 +359,38 @@ proptest! {
         prop_assert_eq!(answered, (1..=asked).collect::<Vec<_>>());
     }
 }
+
+/// Who takes events in for many hours must not be held up by what removes them.
+#[test]
+fn a_sweep_goes_page_by_page_as_it_is_told_and_only_once() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let hour = Retention { events: crate::model::Span::from_days(1), ..Retention::default() };
+    let mut pump = pump(store.clone()).keeping(hour);
+    for n in 0..200 {
+        pump.take(at(1), event("nobody.wants", &n.to_string()), None).unwrap();
+        settle(&mut pump, &*store, at(1));
+    }
+    let left =
+        |pump: &Pump<u32>| pump.view().events_after(crate::model::EventNo(0), 1_000).unwrap().len();
+    assert_eq!(left(&pump), 200);
+
+    let late = at(3 * 86_400);
+    pump.allow_sweep();
+    pump.take(late, Input::Sweep, None).unwrap();
+    let mut pages = 0;
+    while pump.is_sweeping() {
+        let before = left(&pump);
+        // another one that comes in between changes nothing
+        pump.take(late, Input::Sweep, None).unwrap();
+        settle(&mut pump, &*store, late);
+        let now = left(&pump);
+        assert!(before - now <= 64, "one page, then it waits: {before} to {now}");
+        settle(&mut pump, &*store, late);
+        assert_eq!(left(&pump), now, "it has not been told to go on");
+        pump.allow_sweep();
+        pages += 1;
+        assert!(pages < 100, "it ends");
+    }
+    assert_eq!(left(&pump), 0);
+    assert!(pages > 3, "{pages}");
+}

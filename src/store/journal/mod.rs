@@ -24,7 +24,7 @@ use super::contract::{Admission, Batch, Lead, Row, Space, Store, StoreError, Vis
 use super::sled::{SledOptions, SledStore};
 use super::watchdog::{self, Watchdog};
 use log::Log;
-use table::Table;
+use table::{Known, Table};
 
 /// Bytes of changes at which they are settled by default: about a second of full load. Two such
 /// tables are in memory and two files of that size on disk.
@@ -182,10 +182,10 @@ impl Inner {
             return Ok(());
         }
         let armed = self.watchdog.arm();
-        let written = writer.log.append(batch).and_then(|()| match durably {
-            true => writer.log.sync(),
-            false => Ok(()),
-        });
+        let mut written = writer.log.append(batch);
+        if durably && written.is_ok() {
+            written = writer.log.sync();
+        }
         drop(armed);
         if let Err(error) = written {
             // what the page cache shows now need not be what the disk holds
@@ -292,8 +292,10 @@ impl Store for JournaledStore {
         self.inner.healthy()?;
         let tables = self.inner.tables();
         for table in [Some(&tables.active), tables.settling.as_deref()].into_iter().flatten() {
-            if let Some(value) = table.get(key) {
-                return Ok(value.map(<[u8]>::to_vec));
+            match table.get(key) {
+                Some(Known::Value(value)) => return Ok(Some(value.to_vec())),
+                Some(Known::Removed) => return Ok(None),
+                None => {}
             }
         }
         // what no table says is settled, and stays as it is but for later commits

@@ -21,6 +21,12 @@ pub(super) struct Table {
     pub(super) number: u64,
 }
 
+/// What a table says of a key.
+pub(super) enum Known<'a> {
+    Value(&'a [u8]),
+    Removed,
+}
+
 impl Table {
     /// Takes over a commit's changes.
     pub(super) fn add(&mut self, number: u64, ops: &[Op]) {
@@ -47,9 +53,9 @@ impl Table {
         self.number == 0
     }
 
-    /// What it says of a key: nothing, a value, or that the key is removed.
-    pub(super) fn get(&self, key: &[u8]) -> Option<Option<&[u8]>> {
-        self.rows.get(key).map(Option::as_deref)
+    /// What it says of a key, if anything.
+    pub(super) fn get(&self, key: &[u8]) -> Option<Known<'_>> {
+        self.rows.get(key).map(|value| value.as_deref().map_or(Known::Removed, Known::Value))
     }
 
     /// All of it in key order.
