@@ -23,6 +23,8 @@ const MESSAGES_PER_TURN: usize = limits::BATCH_INPUTS / 2;
 /// comes in takes as long as taking it in, and whoever waits for an answer comes first.
 const SWEEP_PAUSE: Span = Span::from_millis(4);
 const SWEEP_PAUSE_BUSY: Span = Span::from_millis(20);
+/// The least pause, for a sweep that is far behind: the disk has a bound too.
+const SWEEP_PAUSE_LEAST: Span = Span::from_millis(1);
 /// Messages in one turn at which many are in a hurry.
 const BUSY: usize = 16;
 /// How long effects under way may take to end when the daemon stops; after that they are repeated
@@ -83,6 +85,9 @@ impl Loop {
                 self.release(released);
             }
             let pause = if messages.len() >= BUSY { SWEEP_PAUSE_BUSY } else { SWEEP_PAUSE };
+            // Each sweep that was due meanwhile makes the one under way go faster.
+            let hurry = i64::from(self.pump.sweeps_missed()) + 1;
+            let pause = Span::from_micros(pause.as_micros() / hurry).max(SWEEP_PAUSE_LEAST);
             if self.clock.mono() - swept >= pause {
                 self.pump.allow_sweep();
                 swept = self.clock.mono();

@@ -42,6 +42,8 @@ pub struct Pump<T> {
     sweep_now: bool,
     /// Whether sweeps wait to be allowed, page by page.
     sweep_when_told: bool,
+    /// Sweeps that were due while one was under way: how far behind it is.
+    sweeps_missed: u32,
     /// Runs whose effect was under way when the daemon stopped.
     recover: VecDeque<RunNo>,
     /// What leaves when the current batch is durable.
@@ -112,6 +114,7 @@ impl<T> Pump<T> {
             sweeps: VecDeque::new(),
             sweep_now: true,
             sweep_when_told: false,
+            sweeps_missed: 0,
             recover: unfinished.started.into(),
             current: Released::default(),
             syncing: None,
@@ -137,8 +140,12 @@ impl<T> Pump<T> {
     /// [`ReadError::Store`]: the store failed and the daemon must stop.
     pub fn take(&mut self, now: Instant, input: Input, token: Option<T>) -> Result<(), ReadError> {
         // One sweep at a time: a second would only look at what the first is at.
-        if matches!(input, Input::Sweep) && self.is_sweeping() {
-            return Ok(());
+        if matches!(input, Input::Sweep) {
+            if self.is_sweeping() {
+                self.sweeps_missed = self.sweeps_missed.saturating_add(1);
+                return Ok(());
+            }
+            self.sweeps_missed = 0;
         }
         self.decide(now, input, token)
     }
@@ -223,6 +230,12 @@ impl<T> Pump<T> {
     #[must_use]
     pub fn is_sweeping(&self) -> bool {
         !self.sweeps.is_empty()
+    }
+
+    /// How many more sweeps were due while the one under way was not done.
+    #[must_use]
+    pub fn sweeps_missed(&self) -> u32 {
+        self.sweeps_missed
     }
 
     fn keep(&mut self, no: InboxNo, task: Task) {
