@@ -45,8 +45,11 @@ impl State {
                 self.index.remove_run(&run);
                 self.current.runs.insert(run.no, None);
                 self.under_way.remove(&run.no);
-                for key in self.spill_keys(run.no)? {
-                    self.current.remove(key);
+                // most stories fit into their run's row, and looking for more costs a walk
+                if run.spilled > 0 {
+                    for key in self.spill_keys(run.no)? {
+                        self.current.remove(key);
+                    }
                 }
             }
             Write::Identity(identity, event, fingerprint) => {

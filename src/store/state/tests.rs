@@ -180,16 +180,21 @@ impl Pair {
 
     fn change_run(&mut self) {
         let Some(old) = self.any_run() else { return };
-        let new = Arc::new(self.random_run(old.no));
-        self.now.runs.insert(new.no, new.clone());
-        let mut writes = vec![Write::Run(Some(old), new.clone())];
+        let mut new = self.random_run(old.no);
+        let mut spill = None;
         if self.s.below(4) == 0 {
             let parts = self.now.spilled.entry(new.no).or_default();
             let first = parts.last_key_value().map_or(0, |(first, part)| first + part.len() as u32);
             let part = (0..=self.s.below(3)).map(|_| self.s.entry()).collect::<Vec<_>>();
             parts.insert(first, part.clone());
-            writes.push(Write::Spill(new.no, first, part));
+            spill = Some(Write::Spill(new.no, first, part));
         }
+        // as the engine keeps count
+        let parts = self.now.spilled.get(&new.no).into_iter().flat_map(BTreeMap::values);
+        new.spilled = parts.map(|part| part.len() as u32).sum();
+        let new = Arc::new(new);
+        self.now.runs.insert(new.no, new.clone());
+        let writes = [Write::Run(Some(old), new)].into_iter().chain(spill).collect();
         self.write(writes);
     }
 
