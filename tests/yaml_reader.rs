@@ -98,6 +98,16 @@ fn traps_are_errors_that_say_what_to_do() {
 }
 
 #[test]
+fn an_empty_item_is_pointed_at_by_its_dash() {
+    for text in ["- # c\u{10800}\n", "- # c\u{10800}", "-\n  # é\n\n  # ü\n", "- #\n- b\n"] {
+        let mut out = Vec::new();
+        parse(&SourceFile::new("t.yaml", text), &mut out);
+        let [found] = out.as_slice() else { panic!("{text:?}: {out:?}") };
+        assert_eq!(found.primary.span, 0..1, "{text:?}");
+    }
+}
+
+#[test]
 fn documents_know_their_own_text() {
     let text = "# top\na: 1\n---\n\n# of b\nb: 2\n# end\n...\n---\nc: 3\n";
     let (parsed, _) = read(text);

@@ -29,7 +29,7 @@ const SWEEP_EVERY: Duration = Duration::from_hours(1);
 /// Sweeps within the shortest time that anything is kept, so that little is kept much longer.
 const SWEEPS: u32 = 20;
 /// What is kept for seconds only is for tests and benches; it is not looked at all the time.
-const SWEEP_PAUSE: Duration = Duration::from_secs(5);
+const SWEEP_LEAST: Duration = Duration::from_secs(5);
 
 /// What a daemon is told besides its rules and its actions.
 #[derive(Clone, Debug)]
@@ -117,7 +117,7 @@ impl Daemon {
 /// Has the engine remove what is past its retention.
 async fn sweep(handle: Handle, kept: Retention) {
     let shortest = kept.events.min(kept.runs).min(kept.failed_runs).to_std();
-    let pause = (shortest / SWEEPS).clamp(SWEEP_PAUSE, SWEEP_EVERY);
+    let pause = (shortest / SWEEPS).clamp(SWEEP_LEAST, SWEEP_EVERY);
     while handle.shared().mailbox.push(Message::Input(Input::Sweep, None)) {
         tokio::time::sleep(pause).await;
     }

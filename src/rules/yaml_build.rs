@@ -225,8 +225,7 @@ impl Builder<'_> {
                 Some(at(bytes.clone(), "a key is missing before this `:`".to_owned()))
             }
             Some(Content::List(_)) => {
-                let dash = self.file.text[..bytes.start].trim_end().len();
-                Some(at(dash.saturating_sub(1)..dash, "this item is empty".to_owned()))
+                Some(at(self.dash_before(bytes.start), "this item is empty".to_owned()))
             }
         };
         if let Some(mut found) = found {
@@ -236,6 +235,19 @@ impl Builder<'_> {
             self.out.push(found);
         }
         self.add(broken(bytes), 1, anchor)
+    }
+
+    /// The dash of an item in which nothing but comments stands up to `end`.
+    fn dash_before(&self, end: usize) -> Range<usize> {
+        let mut before = self.file.text[..end].trim_end();
+        for comment in self.comments.iter().rev() {
+            if comment.end < before.len() {
+                break;
+            }
+            before = self.file.text[..comment.start.min(before.len())].trim_end();
+        }
+        let dash = before.char_indices().next_back().map_or(0, |(at, _)| at);
+        dash..before.len()
     }
 
     fn alias(&mut self, id: usize, bytes: &Range<usize>) -> bool {

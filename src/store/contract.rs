@@ -3,6 +3,7 @@
 //! Any key of up to [`MAX_KEY`] bytes and any value of up to [`MAX_VALUE`] bytes is allowed, the
 //! empty ones included. `conformance` holds every implementation to what is written here.
 
+use std::io;
 use std::sync::Arc;
 
 use crate::model::ReadError;
@@ -33,7 +34,17 @@ pub trait Store: Send + Sync {
     /// Visits rows with `from <= key < to` in key order, until `visit` says false. What a commit
     /// changes meanwhile may be seen as it was or as it is.
     fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        walk_pages(self, from, to, visit)
+        let mut from = from.to_vec();
+        loop {
+            let rows = self.scan(&from, to, WALK_PAGE)?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in &rows {
+                if !visit(key, value) {
+                    return Ok(());
+                }
+            }
+        }
     }
     /// Applies a batch whole and makes it durable before it returns. A batch whose number is not
     /// above the last one is already there: nothing happens and that is a success. Another epoch
@@ -49,26 +60,6 @@ pub trait Store: Send + Sync {
 
 /// Rows that [`Store::walk`] reads at a time where a store does nothing better.
 const WALK_PAGE: usize = 64;
-
-/// [`Store::walk`] by way of [`Store::scan`].
-fn walk_pages<S: Store + ?Sized>(
-    store: &S,
-    from: &[u8],
-    to: &[u8],
-    visit: &mut Visit<'_>,
-) -> Result<(), StoreError> {
-    let mut from = from.to_vec();
-    loop {
-        let rows = store.scan(&from, to, WALK_PAGE)?;
-        let Some((last, _)) = rows.last() else { return Ok(()) };
-        from = [last.as_slice(), &[0]].concat();
-        for (key, value) in &rows {
-            if !visit(key, value) {
-                return Ok(());
-            }
-        }
-    }
-}
 
 /// Looks at a key and its value, and says whether to go on.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> bool + 'a;
@@ -211,6 +202,17 @@ pub enum StoreError {
     /// The disk or the system failed.
     #[error("the store failed: {0}")]
     Io(String),
+}
+
+impl StoreError {
+    /// What the system said, and about what.
+    pub(super) fn from_io(what: &str, error: &io::Error) -> Self {
+        let text = format!("{what}: {error}");
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(text),
+            _ => Self::Io(text),
+        }
+    }
 }
 
 impl From<StoreError> for ReadError {

@@ -23,7 +23,7 @@ pub use contract::{
 };
 pub use faulty::{Fault, Faulty, When};
 pub use honest::SyncMode;
-pub use journal::{JournalOptions, JournaledStore, SETTLED_AT};
+pub use journal::{JournalOptions, JournaledStore};
 pub use lock::DirLock;
 pub use memory::MemoryStore;
 pub use sled::{SledOptions, SledStore};

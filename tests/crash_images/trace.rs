@@ -127,7 +127,7 @@ impl Trace {
 /// The text of a write to standard output.
 fn said(line: &str) -> Option<String> {
     let rest = line.strip_prefix("write(1<")?;
-    let bytes = hex(rest.split_once('"')?.1.split_once('"')?.0);
+    let bytes = hex(rest.split_once('"')?.1.split_once('"')?.0)?;
     Some(String::from_utf8(bytes).unwrap())
 }
 
@@ -135,14 +135,14 @@ fn said(line: &str) -> Option<String> {
 fn call(line: &str) -> Option<Call> {
     let (name, rest) = line.split_once('(')?;
     let (path, rest) = rest.split_once('<')?.1.split_once('>')?;
-    let path = String::from_utf8(hex(path)).ok()?;
+    let path = String::from_utf8(hex(path)?).ok()?;
     let file = FILES.iter().position(|name| path.rsplit('/').next() == Some(name))?;
     let rest = rest.trim_start_matches(',').trim_start();
     let what = match name {
         "pwrite64" => {
             let (bytes, rest) = rest.strip_prefix('"')?.split_once('"')?;
             assert!(!rest.starts_with("..."), "strace cut a write short");
-            let bytes = hex(bytes);
+            let bytes = hex(bytes).expect("what is written is shown in hex");
             let mut numbers = rest.split(|c: char| !c.is_ascii_digit()).filter(|n| !n.is_empty());
             let length: usize = numbers.next()?.parse().unwrap();
             assert_eq!(length, bytes.len());
@@ -163,8 +163,15 @@ fn result(line: &str) -> Option<i64> {
     line.rsplit_once("= ")?.1.split(' ').next()?.parse().ok()
 }
 
-/// `\x61\x62` to bytes.
-fn hex(text: &str) -> Vec<u8> {
-    let digit = |c: u8| (c as char).to_digit(16).unwrap() as u8;
-    text.as_bytes().chunks_exact(4).map(|c| digit(c[2]) * 16 + digit(c[3])).collect()
+/// `\x61\x62` to bytes; nothing for what strace writes plainly: `pipe:[7]`, or `(deleted)` behind
+/// the path of a snapshot that is already gone.
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let digit = |c: u8| Some((c as char).to_digit(16)? as u8);
+    text.as_bytes()
+        .chunks(4)
+        .map(|c| match *c {
+            [b'\\', b'x', high, low] => Some(digit(high)? * 16 + digit(low)?),
+            _ => None,
+        })
+        .collect()
 }

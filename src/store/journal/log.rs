@@ -159,11 +159,11 @@ fn paths(dir: &Path) -> [PathBuf; 2] {
 }
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {
-    super::io_error(&path.display().to_string(), error)
+    StoreError::from_io(&path.display().to_string(), error)
 }
 
 fn writing(error: &io::Error) -> StoreError {
-    super::io_error("commit: cannot write the journal", error)
+    StoreError::from_io("commit: cannot write the journal", error)
 }
 
 fn checksum(salt: &[u8; SALT], bytes: &[u8]) -> u32 {

@@ -13,7 +13,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -28,7 +27,7 @@ use table::{Known, Table};
 
 /// Bytes of changes at which they are settled by default: about a second of full load. Two such
 /// tables are in memory and two files of that size on disk.
-pub const SETTLED_AT: usize = 8 * 1024 * 1024;
+const SETTLED_AT: usize = 8 * 1024 * 1024;
 /// How long changes wait at most to be settled by default: bounds what a start replays. Settling
 /// is felt by commits for a few milliseconds, so it is not done at every moment of quiet.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
@@ -112,7 +111,7 @@ impl JournaledStore {
         let sled = SledStore::open_with(dir, &options.sled)?;
         settle_what_is_left(&sled, &Log::read(dir, sled.position().number)?)?;
         let watchdog = Watchdog::start(options.sled.patience, watchdog::abort)
-            .map_err(|error| io_error("cannot start a thread", &error))?;
+            .map_err(|error| StoreError::from_io("cannot start a thread", &error))?;
         let inner = Arc::new(Inner {
             writer: Mutex::new(Writer { lead: sled.position(), log: Log::open(dir)? }),
             tables: Mutex::default(),
@@ -133,7 +132,7 @@ impl JournaledStore {
                     settling.stop(StoreError::Unknown("the settler panicked".to_owned()));
                 }
             })
-            .map_err(|error| io_error("cannot start a thread", &error))?;
+            .map_err(|error| StoreError::from_io("cannot start a thread", &error))?;
         Ok(Self { inner, settler: Some(settler) })
     }
 
@@ -164,6 +163,8 @@ impl Inner {
 
     fn stop(&self, why: StoreError) {
         let _ = self.stopped.set(why);
+        // Whoever is about to wait has looked already and holds the tables until he waits.
+        drop(self.tables());
         self.settled.notify_all();
     }
 
@@ -197,9 +198,10 @@ impl Inner {
         tables.active.add(batch.number, &batch.ops);
         let behind = self.settled_at.saturating_mul(BEHIND);
         while tables.active.bytes >= behind && tables.settling.is_some() {
+            // a settler that has failed will never say that he is done
+            self.healthy()?;
             // whoever settles has a watchdog of his own
             tables = self.settled.wait(tables).unwrap_or_else(PoisonError::into_inner);
-            self.healthy()?;
         }
         if tables.active.bytes >= self.settled_at {
             self.turn(&mut writer, &mut tables);
@@ -304,15 +306,14 @@ impl Store for JournaledStore {
     }
 
     fn scan(&self, from: &[u8], to: &[u8], limit: usize) -> Result<Vec<Row>, StoreError> {
-        self.inner.healthy()?;
-        if from >= to || limit == 0 {
-            return Ok(Vec::new());
+        let mut rows = Vec::new();
+        if limit > 0 {
+            self.walk(from, to, &mut |key, value| {
+                rows.push((key.to_vec(), value.to_vec()));
+                rows.len() < limit
+            })?;
         }
-        let tables = self.inner.tables();
-        let newest_first = [Some(&tables.active), tables.settling.as_deref()];
-        table::scan(newest_first, [from, to], limit, |from, limit| {
-            self.inner.sled.scan(from, to, limit)
-        })
+        Ok(rows)
     }
 
     fn walk(&self, from: &[u8], to: &[u8], visit: &mut Visit<'_>) -> Result<(), StoreError> {
@@ -371,12 +372,4 @@ fn settle_what_is_left(sled: &SledStore, batches: &[Batch]) -> Result<(), StoreE
         }
     }
     Ok(())
-}
-
-fn io_error(what: &str, error: &io::Error) -> StoreError {
-    let text = format!("{what}: {error}");
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(text),
-        _ => StoreError::Io(text),
-    }
 }

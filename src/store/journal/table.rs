@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::iter::Peekable;
 use std::ops::Bound::{Excluded, Included};
 
-use super::super::contract::{Change, Op, Row, StoreError, Visit};
+use super::super::contract::{Change, Op, StoreError, Visit};
 
 /// Bytes that a row takes beside its key and value: two vectors and their place in the map.
 const ROW: usize = 80;
-/// Rows asked of the store below at a time, so that many removed ones cost few questions.
-const PAGE: usize = 64;
 
 /// What some commits came to: the newest value of each key they changed.
 #[derive(Debug, Default)]
@@ -71,53 +69,8 @@ impl Table {
     }
 }
 
-/// Rows with `from <= key < to`, at most `limit`, as the tables and the store `below` them have it;
-/// the first table is the newest.
-///
-/// # Errors
-/// What `below` fails with.
-pub(super) fn scan(
-    tables: [Option<&Table>; 2],
-    [from, to]: [&[u8]; 2],
-    limit: usize,
-    below: impl Fn(&[u8], usize) -> Result<Vec<Row>, StoreError>,
-) -> Result<Vec<Row>, StoreError> {
-    let empty = Table::default();
-    let [newer, older] = tables.map(|table| table.unwrap_or(&empty));
-    let (mut newer, mut older) = (newer.range(from, to), older.range(from, to));
-    let mut found = Vec::new();
-    let mut from = from.to_vec();
-    loop {
-        let asked = (limit - found.len()).max(PAGE);
-        let stored = below(&from, asked)?;
-        let last = stored.len() < asked;
-        // behind a full page the store may have rows that come before what the tables say next
-        let end = if last { None } else { stored.last().map(|(key, _)| key.clone()) };
-        let mut stored = stored.into_iter().peekable();
-        while found.len() < limit {
-            let heads = [newer.peek().map(|row| row.0), older.peek().map(|row| row.0)];
-            let next = heads.into_iter().flatten().chain(stored.peek().map(|row| &*row.0)).min();
-            let Some(key) = next.filter(|key| end.as_deref().is_none_or(|end| *key <= end)) else {
-                break;
-            };
-            let key = key.to_vec();
-            // every source is taken past the key, the newest says what it is
-            let stored = stored.next_if(|row| row.0 == key).map(|row| row.1);
-            let older = older.next_if(|row| row.0 == key);
-            let newer = newer.next_if(|row| row.0 == key);
-            let value = match newer.or(older) {
-                Some((_, value)) => value.map(<[u8]>::to_vec),
-                None => stored,
-            };
-            found.extend(value.map(|value| (key, value)));
-        }
-        let Some(end) = end.filter(|_| found.len() < limit) else { return Ok(found) };
-        from = end;
-        from.push(0);
-    }
-}
-
-/// Visits rows with `from <= key < to` as [`scan`] finds them; `below` visits those of the store.
+/// Visits rows with `from <= key < to` as the tables and the store below them have them; the first
+/// table is the newest, and `below` visits the rows of the store.
 ///
 /// # Errors
 /// What `below` fails with.

@@ -26,7 +26,7 @@ pub(super) fn guarded<T>(
 
 pub(super) fn from_sled(what: &str, error: ::sled::Error) -> StoreError {
     match error {
-        ::sled::Error::Io(error) => from_io(what, &error),
+        ::sled::Error::Io(error) => StoreError::from_io(what, &error),
         ::sled::Error::Corruption { at, .. } => {
             let place = at.map(|at| format!(" at {at:?}")).unwrap_or_default();
             StoreError::Corrupt(format!(
@@ -39,16 +39,8 @@ pub(super) fn from_sled(what: &str, error: ::sled::Error) -> StoreError {
     }
 }
 
-pub(super) fn from_io(what: &str, error: &io::Error) -> StoreError {
-    let text = format!("{what}: {error}");
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full(text),
-        _ => StoreError::Io(text),
-    }
-}
-
 pub(super) fn about(path: &Path) -> impl Fn(io::Error) -> StoreError {
-    move |error| from_io(&path.display().to_string(), &error)
+    move |error| StoreError::from_io(&path.display().to_string(), &error)
 }
 
 /// Whether sled found its own lock taken. Its pool lets go of the file a moment after a store is

@@ -20,7 +20,7 @@ use super::contract::{Admission, Batch, Change, Lead, Op, Row, Space, Store, Sto
 use super::honest::{self, SyncMode};
 use super::lock::DirLock;
 use super::watchdog::{self, Watchdog};
-use failure::{CURE, about, from_io, from_sled, guarded};
+use failure::{CURE, about, from_sled, guarded};
 use layout::{Chunked, Head, PIECE, POSITION_KEY, Position};
 
 /// Times that the writer flushes its epoch garbage after a commit. sled's garbage lies in the
@@ -108,7 +108,7 @@ impl SledStore {
         std::fs::create_dir_all(dir).map_err(about(dir))?;
         let lock = DirLock::take(dir)?;
         let watchdog = Watchdog::start(options.patience, watchdog::abort)
-            .map_err(|error| from_io("cannot start a thread", &error))?;
+            .map_err(|error| StoreError::from_io("cannot start a thread", &error))?;
         let (db, at, unsettled) = open::open(dir, options)?;
         let path = dir.join(open::DB);
         let file = File::options().write(true).open(&path).map_err(about(&path))?;
@@ -224,7 +224,9 @@ impl SledStore {
         // Without the filter this is the sync. With it, it tells us of a failed one: the kernel
         // reports an error once per handle, and sled's background thread may have been the one
         // to hear of it and only logged it.
-        self.file.sync_data().map_err(|error| from_io("commit: cannot sync", &error))?;
+        self.file
+            .sync_data()
+            .map_err(|error| StoreError::from_io("commit: cannot sync", &error))?;
         collect_garbage();
         Ok(())
     }

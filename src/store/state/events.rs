@@ -25,7 +25,12 @@ pub(in crate::store) type Packed = (Vec<u8>, Vec<u8>);
 
 /// Where the row of an event is the first one.
 pub(super) fn range(no: EventNo) -> Range<Vec<u8>> {
-    keys::events(no, EventNo(no.0.saturating_add(u64::from(u16::MAX)).saturating_add(1)))
+    keys::events(no, reach(no))
+}
+
+/// Past the last number whose row can hold the event `no`.
+pub(super) fn reach(no: EventNo) -> EventNo {
+    EventNo(no.0.saturating_add(u64::from(u16::MAX)).saturating_add(1))
 }
 
 /// The events of a row, each with its bytes.
@@ -149,7 +154,7 @@ pub(super) fn change(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use proptest::prelude::*;
@@ -158,7 +163,7 @@ mod tests {
     use crate::store::samples::Samples;
 
     /// Events with rising numbers.
-    fn events(seed: u64, steps: &[u64]) -> Vec<StoredEvent> {
+    pub(in super::super) fn events(seed: u64, steps: &[u64]) -> Vec<StoredEvent> {
         let mut s = Samples::new(seed);
         let numbers = steps.iter().scan(0, |no, step| {
             *no += step;

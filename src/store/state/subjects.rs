@@ -14,7 +14,7 @@ use std::ops::Range;
 use crate::model::{EventNo, ReadError, StoredEvent};
 use crate::store::{codec, keys};
 
-use super::events::Packed;
+use super::events::{Packed, reach};
 
 /// Events of a row: what a batch under load brings.
 const MOST: usize = 256;
@@ -28,8 +28,7 @@ pub(super) fn hash(subject: &str) -> u64 {
 
 /// Where the row of an event is the first one.
 pub(super) fn range(no: EventNo) -> Range<Vec<u8>> {
-    let end = no.0.saturating_add(u64::from(u16::MAX)).saturating_add(1);
-    keys::subjects(no, EventNo(end))
+    keys::subjects(no, reach(no))
 }
 
 /// New events, oldest first, as rows.
@@ -106,26 +105,10 @@ pub(super) fn without(key: &[u8], row: &[u8], no: EventNo) -> Result<Option<Vec<
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
+    use super::super::events::tests::events;
     use super::*;
-    use crate::store::samples::Samples;
-
-    fn events(seed: u64, steps: &[u64]) -> Vec<StoredEvent> {
-        let mut s = Samples::new(seed);
-        let numbers = steps.iter().scan(0, |no, step| {
-            *no += step;
-            Some(*no)
-        });
-        let event = |no| {
-            let mut stored = s.event();
-            Arc::make_mut(&mut stored.event).no = EventNo(no);
-            stored
-        };
-        numbers.map(event).collect()
-    }
 
     fn all(rows: &[Packed]) -> Vec<(EventNo, u64)> {
         let mut found = Vec::new();
