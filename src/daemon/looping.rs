@@ -85,9 +85,8 @@ impl Loop {
                 self.release(released);
             }
             let pause = if messages.len() >= BUSY { SWEEP_PAUSE_BUSY } else { SWEEP_PAUSE };
-            // Each sweep that was due meanwhile makes the one under way go faster.
-            let hurry = i64::from(self.pump.sweeps_missed()) + 1;
-            let pause = Span::from_micros(pause.as_micros() / hurry).max(SWEEP_PAUSE_LEAST);
+            let haste = i64::from(self.pump.haste()) + 1;
+            let pause = Span::from_micros(pause.as_micros() / haste).max(SWEEP_PAUSE_LEAST);
             if self.clock.mono() - swept >= pause {
                 self.pump.allow_sweep();
                 swept = self.clock.mono();

@@ -21,10 +21,12 @@ pub(super) fn events(stage: &mut Stage<'_>, after: EventNo) -> Result<(), ReadEr
     let oldest = stage.now - stage.world.retention.events;
     let page = stage.view().events_after(after, ROWS_PER_TASK)?;
     let last = page.last().map(|stored| (stored.event.no, stored.event.accepted));
-    for stored in page {
-        if stored.event.accepted < oldest && !stage.view().is_event_used(stored.event.no) {
-            stage.write(Write::EventGone(stored));
-        }
+    let mut gone = page;
+    gone.retain(|stored| {
+        stored.event.accepted < oldest && !stage.view().is_event_used(stored.event.no)
+    });
+    if !gone.is_empty() {
+        stage.write(Write::EventsGone(gone));
     }
     match last {
         // Events are in order of acceptance: past the first young one there is nothing to remove.

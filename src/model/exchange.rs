@@ -159,8 +159,8 @@ pub struct Decision {
 pub enum Write {
     /// A new event, or a known one with more runs and verdicts.
     Event(Arc<StoredEvent>),
-    /// An event is past its retention.
-    EventGone(Arc<StoredEvent>),
+    /// Events that are past their retention and lie near each other: a page of a sweep.
+    EventsGone(Vec<Arc<StoredEvent>>),
     /// A run is past its retention.
     RunGone(Arc<Run>),
     /// (source, id) is taken: by which event, with which fingerprint.

@@ -42,8 +42,8 @@ pub struct Pump<T> {
     sweep_now: bool,
     /// Whether sweeps wait to be allowed, page by page.
     sweep_when_told: bool,
-    /// Sweeps that were due while one was under way: how far behind it is.
-    sweeps_missed: u32,
+    /// By how many sweeps more were due while one was under way than were done in time.
+    haste: u32,
     /// Runs whose effect was under way when the daemon stopped.
     recover: VecDeque<RunNo>,
     /// What leaves when the current batch is durable.
@@ -114,7 +114,7 @@ impl<T> Pump<T> {
             sweeps: VecDeque::new(),
             sweep_now: true,
             sweep_when_told: false,
-            sweeps_missed: 0,
+            haste: 0,
             recover: unfinished.started.into(),
             current: Released::default(),
             syncing: None,
@@ -142,10 +142,10 @@ impl<T> Pump<T> {
         // One sweep at a time: a second would only look at what the first is at.
         if matches!(input, Input::Sweep) {
             if self.is_sweeping() {
-                self.sweeps_missed = self.sweeps_missed.saturating_add(1);
+                self.haste = self.haste.saturating_add(1);
                 return Ok(());
             }
-            self.sweeps_missed = 0;
+            self.haste = self.haste.saturating_sub(1);
         }
         self.decide(now, input, token)
     }
@@ -232,10 +232,11 @@ impl<T> Pump<T> {
         !self.sweeps.is_empty()
     }
 
-    /// How many more sweeps were due while the one under way was not done.
+    /// How many times as fast as usual sweeps should go, less one: it grows while they are behind what
+    /// comes in, and shrinks again once they are done in time.
     #[must_use]
-    pub fn sweeps_missed(&self) -> u32 {
-        self.sweeps_missed
+    pub fn haste(&self) -> u32 {
+        self.haste
     }
 
     fn keep(&mut self, no: InboxNo, task: Task) {

@@ -10,6 +10,7 @@ mod journal;
 mod keys;
 mod lock;
 mod memory;
+mod merge;
 #[cfg(test)]
 mod samples;
 mod sled;

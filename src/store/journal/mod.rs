@@ -20,6 +20,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::contract::{Admission, Batch, Lead, Row, Space, Store, StoreError, Visit};
+use super::merge;
 use super::sled::{SledOptions, SledStore};
 use super::watchdog::{self, Watchdog};
 use log::Log;
@@ -327,9 +328,9 @@ impl Store for JournaledStore {
             drop(tables);
             return self.inner.sled.walk(from, to, visit);
         }
-        let newest_first = [Some(&tables.active), tables.settling.as_deref()];
-        let below = |visit: &mut Visit<'_>| self.inner.sled.walk(from, to, visit);
-        table::walk(newest_first, [from, to], below, visit)
+        let newest_first = [Some(&tables.active), tables.settling.as_deref()]
+            .map(|table| table.into_iter().flat_map(|table| table.range(from, to)));
+        merge::walk(newest_first, |visit| self.inner.sled.walk(from, to, visit), visit)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {

@@ -1,8 +1,12 @@
 //! Writes into [`State`]: each typed write becomes rows in the overlay and entries in the index.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use crate::model::{
     Address, Digest, EventNo, Name, ReadError, Record, StoredEvent, Value, View, Write,
 };
+use crate::store::contract::Row;
 use crate::store::{codec, keys};
 
 use super::State;
@@ -28,19 +32,10 @@ impl State {
                         self.index.add_event(no, subjects::hash(subject));
                     }
                 }
-                self.change_row_of(no, Some(&stored))?;
+                self.change_row_of(&stored)?;
                 self.current.put_event(stored);
             }
-            Write::EventGone(stored) => {
-                let event = &stored.event;
-                self.change_row_of(event.no, None)?;
-                if event.subject.is_some() && event.no < self.packed {
-                    self.take_out_subject_of(event.no)?;
-                }
-                self.index.remove_event(event);
-                self.current.events.insert(event.no, None);
-                self.current.remove(keys::identity(event.identity()));
-            }
+            Write::EventsGone(gone) => self.remove_events(&gone)?,
             Write::RunGone(run) => {
                 self.index.remove_run(&run);
                 self.current.runs.insert(run.no, None);
@@ -84,32 +79,64 @@ impl State {
     }
 
     /// Changes the row of an event that is older than this batch; new ones get theirs at its end.
-    fn change_row_of(&mut self, no: EventNo, event: Option<&StoredEvent>) -> Result<(), ReadError> {
+    fn change_row_of(&mut self, stored: &StoredEvent) -> Result<(), ReadError> {
+        let no = stored.event.no;
         if no >= self.packed {
             return Ok(());
         }
-        match (self.first_row(events::range(no))?, event) {
-            (Some((key, row)), event) => match events::change(&key, &row, no, event)? {
-                Some(row) => self.current.put(key, row),
-                None => self.current.remove(key),
-            },
-            (None, Some(event)) => {
-                for (key, row) in events::pack(std::iter::once(event)) {
+        match self.rows(&events::range(no), 1)?.pop() {
+            Some((key, row)) => {
+                let row = events::change(&key, &row, stored)?;
+                self.current.put(key, row);
+            }
+            None => {
+                for (key, row) in events::pack(std::iter::once(stored)) {
                     self.current.put(key, row);
                 }
             }
-            (None, None) => {}
         }
         Ok(())
     }
 
-    fn take_out_subject_of(&mut self, no: EventNo) -> Result<(), ReadError> {
-        let Some((key, row)) = self.first_row(subjects::range(no))? else { return Ok(()) };
-        match subjects::without(&key, &row, no)? {
-            Some(row) => self.current.put(key, row),
-            None => self.current.remove(key),
+    /// Removes events with all that points at them. They lie near each other, so what they share is
+    /// read and written once.
+    fn remove_events(&mut self, gone: &[Arc<StoredEvent>]) -> Result<(), ReadError> {
+        let numbers = gone.iter().map(|stored| stored.event.no);
+        // what is new in this batch has no row yet and gets none
+        let mut packed: Vec<EventNo> = numbers.filter(|no| *no < self.packed).collect();
+        packed.sort_unstable();
+        for (key, row) in self.rows_of(&packed, events::range)? {
+            self.current.set(key.clone(), events::without(&key, &row, &packed)?);
+        }
+        for (key, row) in self.rows_of(&packed, subjects::range)? {
+            self.current.set(key.clone(), subjects::without(&key, &row, &packed)?);
+        }
+        for stored in gone {
+            let event = &stored.event;
+            self.index.remove_event(event);
+            self.current.events.insert(event.no, None);
+            self.current.remove(keys::identity(event.identity()));
         }
         Ok(())
+    }
+
+    /// The rows that hold what is numbered so, given where the row of one number is the first.
+    fn rows_of(
+        &self,
+        numbers: &[EventNo],
+        range: impl Fn(EventNo) -> Range<Vec<u8>>,
+    ) -> Result<Vec<Row>, ReadError> {
+        let [first, .., last] = numbers else {
+            let Some(no) = numbers.first() else { return Ok(Vec::new()) };
+            return self.rows(&range(*no), 1);
+        };
+        let last = range(*last);
+        let mut rows = Vec::new();
+        self.walk(&(range(*first).start..last.end), &mut |key, row| {
+            rows.push((key.to_vec(), row.to_vec()));
+            key < last.start.as_slice()
+        })?;
+        Ok(rows)
     }
 
     fn put_record(&mut self, record: &Record, indexed: &[(Name, Value)]) -> Result<(), ReadError> {

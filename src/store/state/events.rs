@@ -122,35 +122,45 @@ fn frame(row: &mut Vec<u8>, last: EventNo, no: EventNo, length: usize) {
     row.extend_from_slice(&(length as u32).to_be_bytes());
 }
 
-/// The row with an event changed, put in or taken out. `None`: nothing is left in it.
+/// The row with an event changed or put in.
 ///
 /// # Errors
 /// As [`unpack`].
-pub(super) fn change(
+pub(super) fn change(key: &[u8], row: &[u8], event: &StoredEvent) -> Result<Vec<u8>, ReadError> {
+    let no = event.event.no;
+    let mut bytes = Vec::new();
+    codec::push(&mut bytes, event);
+    let mut events = unpack(key, row)?;
+    match events.binary_search_by_key(&no, |(at, _)| *at) {
+        Ok(place) => events[place].1 = &bytes,
+        Err(place) => events.insert(place, (no, &bytes)),
+    }
+    Ok(repack(key, &events))
+}
+
+/// The row without some events, given oldest first. `None`: nothing is left in it.
+///
+/// # Errors
+/// As [`unpack`].
+pub(super) fn without(
     key: &[u8],
     row: &[u8],
-    no: EventNo,
-    event: Option<&StoredEvent>,
+    gone: &[EventNo],
 ) -> Result<Option<Vec<u8>>, ReadError> {
-    let Some(last) = keys::number_in(key).map(EventNo) else { return Ok(None) };
-    let old = unpack(key, row)?;
-    let mut new = codec::begin();
-    let mut events = old.iter().filter(|(at, _)| *at != no).peekable();
-    let mut copy = |new: &mut Vec<u8>, below: EventNo| {
-        while let Some((at, bytes)) = events.next_if(|(at, _)| *at < below) {
-            frame(new, last, *at, bytes.len());
-            new.extend_from_slice(bytes);
-        }
-    };
-    copy(&mut new, no);
-    if let Some(event) = event {
-        let mut bytes = Vec::new();
-        codec::push(&mut bytes, event);
-        frame(&mut new, last, no, bytes.len());
-        new.extend_from_slice(&bytes);
+    let mut events = unpack(key, row)?;
+    events.retain(|(no, _)| gone.binary_search(no).is_err());
+    Ok((!events.is_empty()).then(|| repack(key, &events)))
+}
+
+fn repack(key: &[u8], events: &[(EventNo, &[u8])]) -> Vec<u8> {
+    let mut row = codec::begin();
+    // [`unpack`] has found a number in it
+    let last = EventNo(keys::number_in(key).unwrap_or_default());
+    for (no, bytes) in events {
+        frame(&mut row, last, *no, bytes.len());
+        row.extend_from_slice(bytes);
     }
-    copy(&mut new, EventNo(u64::MAX));
-    Ok((new.len() > 1).then_some(new))
+    row
 }
 
 #[cfg(test)]
@@ -208,10 +218,12 @@ pub(super) mod tests {
             let at = at.index(events.len());
             let no = events[at].event.no;
             events[at].runs.push(crate::model::RunNo(7));
-            let new = change(&key, &row, no, (!gone).then_some(&events[at])).unwrap();
-            if gone {
+            let new = if gone {
                 events.remove(at);
-            }
+                without(&key, &row, &[no]).unwrap()
+            } else {
+                Some(change(&key, &row, &events[at]).unwrap())
+            };
             let rows: Vec<_> = new.into_iter().map(|new| (key.clone(), new)).collect();
             prop_assert_eq!(all(&rows), events);
         }
@@ -228,8 +240,8 @@ pub(super) mod tests {
     fn a_row_is_given_up_with_its_last_event() {
         let events = events(1, &[1, 1]);
         let (key, row) = pack(events.iter()).remove(0);
-        let row = change(&key, &row, EventNo(2), None).unwrap().unwrap();
+        let row = without(&key, &row, &[EventNo(2)]).unwrap().unwrap();
         assert_eq!(unpack(&key, &row).unwrap().len(), 1);
-        assert_eq!(change(&key, &row, EventNo(1), None).unwrap(), None);
+        assert_eq!(without(&key, &row, &[EventNo(1), EventNo(2)]).unwrap(), None);
     }
 }

@@ -4,10 +4,12 @@
 //! a batch is encoded once.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound::{Excluded, Included};
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::model::{EventNo, Run, RunNo, StoredEvent};
-use crate::store::contract::Op;
+use crate::store::contract::{Change, Op};
 use crate::store::{codec, keys};
 
 use super::{events, subjects};
@@ -38,6 +40,20 @@ impl Overlay {
     pub(super) fn remove(&mut self, key: Vec<u8>) {
         self.bytes += key.len();
         self.rows.insert(key, None);
+    }
+
+    /// Puts or removes.
+    pub(super) fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
+        match value {
+            Some(value) => self.put(key, value),
+            None => self.remove(key),
+        }
+    }
+
+    /// What it says of the rows of a range, in key order.
+    pub(super) fn range(&self, range: &Range<Vec<u8>>) -> impl Iterator<Item = Change<'_>> {
+        let rows = self.rows.range::<Vec<u8>, _>((Included(&range.start), Excluded(&range.end)));
+        rows.map(|(key, value)| (key.as_slice(), value.as_deref()))
     }
 
     pub(super) fn put_run(&mut self, run: Arc<Run>) {

@@ -10,8 +10,8 @@ use crate::model::{
     Address, ArmSubject, BundleId, Digest, EventNo, InboxNo, Instant, Name, Pattern, ReadError,
     Record, Run, RunNo, Status, StoredEvent, TraceEntry, Value, View,
 };
-use crate::store::contract::Row;
-use crate::store::{codec, keys};
+use crate::store::contract::{Row, Visit};
+use crate::store::{codec, keys, merge};
 
 use super::State;
 use super::events;
@@ -50,21 +50,29 @@ impl State {
         Ok(self.store.get(key)?)
     }
 
+    /// Visits the rows of a range wherever they are newest, in key order, until `visit` says false.
+    /// Runs and events of the overlays are not rows yet.
+    pub(super) fn walk(
+        &self,
+        range: &Range<Vec<u8>>,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), ReadError> {
+        let newest_first = [Some(&self.current), self.syncing.as_ref()]
+            .map(|overlay| overlay.into_iter().flat_map(|overlay| overlay.range(range)));
+        let below = |visit: &mut Visit<'_>| self.store.walk(&range.start, &range.end, visit);
+        Ok(merge::walk(newest_first, below, visit)?)
+    }
+
     /// Rows of a range in key order, at most `limit`.
-    fn rows(&self, range: Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>, ReadError> {
-        let mut over: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-        for overlay in [self.syncing.as_ref(), Some(&self.current)].into_iter().flatten() {
-            for (key, row) in overlay.rows.range(range.clone()) {
-                over.insert(key.clone(), row.clone());
-            }
+    pub(super) fn rows(&self, range: &Range<Vec<u8>>, limit: usize) -> Result<Vec<Row>, ReadError> {
+        let mut rows = Vec::new();
+        if limit > 0 {
+            self.walk(range, &mut |key, row| {
+                rows.push((key.to_vec(), row.to_vec()));
+                rows.len() < limit
+            })?;
         }
-        // Every row of the overlay may hide one of the store.
-        let most = limit.saturating_add(over.len());
-        let stored = self.store.scan(&range.start, &range.end, most)?;
-        let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> =
-            stored.into_iter().map(|(key, row)| (key, Some(row))).collect();
-        merged.extend(over);
-        Ok(merged.into_iter().filter_map(|(key, row)| Some((key, row?))).take(limit).collect())
+        Ok(rows)
     }
 
     pub(super) fn record_row(&self, address: &Address) -> Result<Option<RecordRow>, ReadError> {
@@ -77,37 +85,15 @@ impl State {
     /// [`ReadError`] when the store fails or a row is damaged.
     pub fn spilled(&self, run: RunNo) -> Result<Vec<TraceEntry>, ReadError> {
         let mut entries = Vec::new();
-        for (_, bytes) in self.rows(keys::traces(run), usize::MAX)? {
+        for (_, bytes) in self.rows(&keys::traces(run), usize::MAX)? {
             entries.extend(codec::decode::<Vec<TraceEntry>>(&bytes, "a part of a run's story")?);
         }
         Ok(entries)
     }
 
     pub(super) fn spill_keys(&self, run: RunNo) -> Result<Vec<Vec<u8>>, ReadError> {
-        let rows = self.rows(keys::traces(run), usize::MAX)?;
+        let rows = self.rows(&keys::traces(run), usize::MAX)?;
         Ok(rows.into_iter().map(|(key, _)| key).collect())
-    }
-
-    /// The first row of a range that is not one of runs, with its key.
-    pub(super) fn first_row(&self, range: Range<Vec<u8>>) -> Result<Option<Row>, ReadError> {
-        let overlays = || [Some(&self.current), self.syncing.as_ref()].into_iter().flatten();
-        let newest = |key: &[u8]| overlays().find_map(|overlay| overlay.rows.get(key));
-        let known = |key: &[u8]| newest(key).and_then(Option::as_ref);
-        let in_overlays = overlays()
-            .filter_map(|overlay| {
-                let mut rows = overlay.rows.range(range.clone()).map(|(key, _)| key);
-                rows.find(|key| known(key).is_some())
-            })
-            .min();
-        let mut found = None;
-        self.store.walk(&range.start, &range.end, &mut |key, row| {
-            let behind = in_overlays.is_some_and(|first| key >= first.as_slice());
-            if !behind && newest(key).is_none() {
-                found = Some((key.to_vec(), row.to_vec()));
-            }
-            !behind && found.is_none()
-        })?;
-        Ok(found.or_else(|| in_overlays.and_then(|key| Some((key.clone(), known(key)?.clone())))))
     }
 
     /// A page of numbered things: those of the overlays where they are newer, else those that `decode`
@@ -213,7 +199,7 @@ impl View for State {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, ReadError> {
-        self.rows(keys::records(kind, after), limit)?
+        self.rows(&keys::records(kind, after), limit)?
             .into_iter()
             .map(|(_, bytes)| {
                 codec::decode::<RecordRow>(&bytes, "a record").map(|row| Arc::new(row.record))
@@ -231,7 +217,7 @@ impl View for State {
         let prefix = keys::index_prefix(kind, index, value_digest(value));
         let end = keys::prefix_end(&prefix);
         let mut found = Vec::new();
-        for (key, _) in self.rows(prefix.clone()..end, limit)? {
+        for (key, _) in self.rows(&(prefix.clone()..end), limit)? {
             let id = String::from_utf8_lossy(&key[prefix.len()..]);
             let address = Address { kind: kind.into(), id: id.into() };
             found.extend(self.record(&address)?);

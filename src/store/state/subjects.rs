@@ -54,12 +54,16 @@ fn close(open: &mut Vec<(EventNo, u64)>) -> Option<Packed> {
     let (last, _) = *open.last()?;
     let mut row = codec::begin();
     for (no, hash) in open.drain(..) {
-        row.extend_from_slice(&((last.0 - no.0) as u16).to_be_bytes());
-        let [.., a, b, c] = hash.to_be_bytes();
-        row.extend_from_slice(&[a, b, c]);
+        push(&mut row, last, no, hash);
     }
     row.shrink_to_fit();
     Some((keys::subject(last), row))
+}
+
+fn push(row: &mut Vec<u8>, last: EventNo, no: EventNo, hash: u64) {
+    row.extend_from_slice(&((last.0 - no.0) as u16).to_be_bytes());
+    let [.., a, b, c] = hash.to_be_bytes();
+    row.extend_from_slice(&[a, b, c]);
 }
 
 /// Visits the events of a row, each with the hash of its subject.
@@ -82,25 +86,24 @@ pub(super) fn each(
     if rest.is_empty() { Ok(()) } else { Err(damaged()) }
 }
 
-/// The row without an event. `None`: nothing is left in it.
+/// The row without some events, given oldest first. `None`: nothing is left in it.
 ///
 /// # Errors
 /// As [`each`].
-pub(super) fn without(key: &[u8], row: &[u8], no: EventNo) -> Result<Option<Vec<u8>>, ReadError> {
-    let mut at = 0;
-    let mut found = None;
-    each(key, row, |entry, _| {
-        if entry == no {
-            found = Some(at);
+pub(super) fn without(
+    key: &[u8],
+    row: &[u8],
+    gone: &[EventNo],
+) -> Result<Option<Vec<u8>>, ReadError> {
+    let last = EventNo(keys::number_in(key).unwrap_or_default());
+    let mut left = codec::begin();
+    let empty = left.len();
+    each(key, row, |no, hash| {
+        if gone.binary_search(&no).is_err() {
+            push(&mut left, last, no, hash);
         }
-        at += 1;
     })?;
-    let mut row = row.to_vec();
-    if let Some(at) = found {
-        let begin = row.len() - codec::body(&row, "a row of subjects")?.len() + at * ENTRY;
-        row.drain(begin..begin + ENTRY);
-    }
-    Ok((row.len() > 1).then_some(row))
+    Ok((left.len() > empty).then_some(left))
 }
 
 #[cfg(test)]
@@ -134,7 +137,7 @@ mod tests {
             while let Some((no, _)) = expected.pop() {
                 let at = rows.iter().position(|(key, _)| range(no).contains(key)).unwrap();
                 let (key, row) = rows.remove(at);
-                if let Some(row) = without(&key, &row, no).unwrap() {
+                if let Some(row) = without(&key, &row, &[no]).unwrap() {
                     rows.insert(at, (key, row));
                 }
                 prop_assert_eq!(all(&rows), &expected[..]);
@@ -145,7 +148,7 @@ mod tests {
         #[test]
         fn bytes_of_anything_are_subjects_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let row = [&[1], bytes.as_slice()].concat();
-            let read = without(&keys::subject(EventNo(9)), &row, EventNo(9));
+            let read = without(&keys::subject(EventNo(9)), &row, &[EventNo(9)]);
             prop_assert!(matches!(read, Ok(_) | Err(ReadError::Corrupt(_))));
         }
     }

@@ -67,7 +67,7 @@ impl Pair {
         match self.s.below(24) {
             0..3 => self.new_event(),
             3 => self.change_event(),
-            4 => self.event_gone(),
+            4 => self.events_gone(),
             5..8 => self.new_run(),
             8..12 => self.change_run(),
             12 => self.run_gone(),
@@ -118,15 +118,21 @@ impl Pair {
         self.write(vec![Write::Event(stored)]);
     }
 
-    fn event_gone(&mut self) {
+    fn events_gone(&mut self) {
         let all: Vec<_> = self.now.events.values().cloned().collect();
         if all.is_empty() {
             return;
         }
-        let stored = self.s.pick(&all);
-        self.now.events.remove(&stored.event.no);
-        self.now.identities.remove(&stored.event.identity());
-        self.write(vec![Write::EventGone(stored)]);
+        // a page of a sweep, with some in between that stay
+        let first = self.s.below(all.len());
+        let page = all.into_iter().skip(first).take(1 + self.s.below(8));
+        let mut gone: Vec<_> = page.collect();
+        gone.retain(|_| self.s.below(4) > 0);
+        for stored in &gone {
+            self.now.events.remove(&stored.event.no);
+            self.now.identities.remove(&stored.event.identity());
+        }
+        self.write(vec![Write::EventsGone(gone)]);
     }
 
     /// A run as it could be, over few names so that runs meet.
