@@ -15,6 +15,15 @@ pub(super) enum Engine {
 }
 
 impl Engine {
+    /// See [`Handle::admit`].
+    pub(super) fn admit(&self) -> Result<(), Unavailable> {
+        match self {
+            Self::Running(handle) => handle.admit(),
+            #[cfg(test)]
+            Self::Scripted(_) => Ok(()),
+        }
+    }
+
     /// See [`Handle::submit`].
     pub(super) async fn submit(&self, input: Input) -> Result<Reply, Unavailable> {
         match self {

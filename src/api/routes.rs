@@ -72,6 +72,7 @@ impl App {
         let caller = self.gate.admit(peer, head, scope)?;
         if let Some(kind) = kind {
             // Refused before its body takes memory.
+            self.engine.admit()?;
             let _room = self.room.try_acquire().map_err(|_| Unavailable::Busy(1))?;
             let most = ingest::most_bytes(&parts.headers, self.settings.event_bytes);
             let body = read_body(body, most, &parts.headers).await?;

@@ -49,6 +49,8 @@ pub(super) struct Shared {
     pub(super) mailbox: Mailbox,
     health: AtomicU8,
     pub(super) disk_full: AtomicBool,
+    /// More is accepted than is carried out: see `pressure`.
+    pub(super) crowded: AtomicBool,
 }
 
 impl Handle {
@@ -58,6 +60,7 @@ impl Handle {
             mailbox: Mailbox::new(queue_bytes),
             health: AtomicU8::new(Health::Starting as u8),
             disk_full: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
         }))
     }
 
@@ -67,6 +70,15 @@ impl Handle {
 
     pub(super) fn set_health(&self, health: Health) {
         self.0.health.store(health as u8, Ordering::Release);
+    }
+
+    /// Whether more may be brought in now. To be asked before something large is read: a batch that
+    /// has begun to come in is taken whole.
+    ///
+    /// # Errors
+    /// [`Unavailable::Busy`] while more was accepted than is carried out.
+    pub fn admit(&self) -> Result<(), Unavailable> {
+        if self.0.crowded.load(Ordering::Relaxed) { Err(Unavailable::Busy(1)) } else { Ok(()) }
     }
 
     /// Hands in an input and waits until its decision is durable.

@@ -1,6 +1,7 @@
 //! The engine's thread: it takes the waiting inputs, has the pump decide them, gives the batch to the
 //! writer, and lets go what is durable. While one batch syncs the next is decided.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::model::{Instant, ReadError, Span, limits};
@@ -12,6 +13,7 @@ use super::executor::Executor;
 use super::handle::{Handle, Health};
 use super::mailbox::{Delivery, Message, Reply};
 use super::notify;
+use super::pressure::{self, Pressure};
 use super::writer::Writer;
 
 /// The longest the engine sleeps: keeps the watchdog fed and the wall clock watched.
@@ -67,7 +69,8 @@ impl Loop {
     fn turns(&mut self) -> Result<(), Fatal> {
         let mut drain_until = None;
         let mut more = true;
-        let mut swept = self.clock.mono();
+        let (mut swept, mut looked) = (self.clock.mono(), self.clock.mono());
+        let mut pressure = Pressure::default();
         loop {
             self.watchdog.feed(self.clock.mono());
             let patience = match (more, drain_until) {
@@ -87,9 +90,15 @@ impl Loop {
             let pause = if messages.len() >= BUSY { SWEEP_PAUSE_BUSY } else { SWEEP_PAUSE };
             let haste = i64::from(self.pump.haste()) + 1;
             let pause = Span::from_micros(pause.as_micros() / haste).max(SWEEP_PAUSE_LEAST);
-            if self.clock.mono() - swept >= pause {
+            let now = self.clock.mono();
+            if now - swept >= pause {
                 self.pump.allow_sweep();
-                swept = self.clock.mono();
+                swept = now;
+            }
+            if now - looked >= pressure::LOOK {
+                let crowded = pressure.look(now - looked, self.pump.view().backlogs());
+                self.handle.shared().crowded.store(crowded, Ordering::Relaxed);
+                looked = now;
             }
             for message in messages {
                 match message {

@@ -11,6 +11,7 @@ mod links;
 mod looping;
 mod mailbox;
 pub mod notify;
+mod pressure;
 mod start;
 mod writer;
 

@@ -28,4 +28,4 @@ pub use journal::{JournalOptions, JournaledStore};
 pub use lock::DirLock;
 pub use memory::MemoryStore;
 pub use sled::{SledOptions, SledStore};
-pub use state::{State, Unfinished};
+pub use state::{Backlog, State, Unfinished};

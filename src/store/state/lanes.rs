@@ -21,6 +21,21 @@ pub(super) struct Lanes {
 struct Lane {
     in_flight: usize,
     pending: BTreeMap<Class, Queue>,
+    /// Runs in `pending`.
+    waiting: usize,
+    /// Attempts that ended since the lane was last idle.
+    settled: u64,
+}
+
+/// What waits in a lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog<'a> {
+    /// Its name.
+    pub lane: &'a Text,
+    /// Runs with an effect that waits for credit.
+    pub waiting: usize,
+    /// Attempts that ended since the lane was last idle.
+    pub settled: u64,
 }
 
 #[derive(Default)]
@@ -40,6 +55,12 @@ fn limit(lane: &str) -> usize {
 impl Lanes {
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
+    }
+
+    /// What waits, lane by lane.
+    pub(super) fn backlogs(&self) -> impl Iterator<Item = Backlog<'_>> {
+        let lanes = self.backlogged.iter().filter_map(|name| Some((name, self.lanes.get(name)?)));
+        lanes.map(|(lane, of)| Backlog { lane, waiting: of.waiting, settled: of.settled })
     }
 
     /// No more credit from now on.
@@ -73,6 +94,7 @@ impl Lanes {
         self.in_flight = self.in_flight.saturating_sub(1);
         if let Some(lane) = self.lanes.get_mut(name) {
             lane.in_flight = lane.in_flight.saturating_sub(1);
+            lane.settled += 1;
             if lane.in_flight == 0 && lane.pending.is_empty() {
                 self.lanes.remove(name);
             }
@@ -82,7 +104,8 @@ impl Lanes {
     pub(super) fn add_pending(&mut self, run: &Run, effect: &Effect) {
         let lane = self.lanes.entry(effect.lane.clone()).or_default();
         let queue = lane.pending.entry(effect.class).or_default();
-        queue.workflows.entry(run.workflow.clone()).or_default().insert(run.no);
+        let new = queue.workflows.entry(run.workflow.clone()).or_default().insert(run.no);
+        lane.waiting += usize::from(new);
         self.backlogged.insert(effect.lane.clone());
     }
 
@@ -90,7 +113,7 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(&effect.lane) else { return };
         if let Some(queue) = lane.pending.get_mut(&effect.class) {
             if let Some(runs) = queue.workflows.get_mut(&run.workflow) {
-                runs.remove(&run.no);
+                lane.waiting -= usize::from(runs.remove(&run.no));
                 if runs.is_empty() {
                     queue.workflows.remove(&run.workflow);
                 }
@@ -112,7 +135,7 @@ impl Lanes {
         for (name, lane) in &mut self.lanes {
             for queue in lane.pending.values_mut() {
                 queue.workflows.retain(|_, runs| {
-                    runs.remove(&run);
+                    lane.waiting -= usize::from(runs.remove(&run));
                     !runs.is_empty()
                 });
             }

@@ -28,6 +28,7 @@ use crate::model::{BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, Ru
 use super::contract::{Batch, Lead, Store};
 use super::{codec, keys};
 use index::Index;
+pub use lanes::Backlog;
 pub use load::Unfinished;
 use overlay::Overlay;
 #[cfg(test)]
@@ -172,6 +173,11 @@ impl State {
     /// workflows.
     pub fn startable(&mut self) -> Option<RunNo> {
         self.index.lanes.next()
+    }
+
+    /// What waits for credit, lane by lane.
+    pub fn backlogs(&self) -> impl Iterator<Item = Backlog<'_>> {
+        self.index.lanes.backlogs()
     }
 
     /// Effects being performed now.
