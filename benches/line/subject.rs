@@ -54,14 +54,20 @@ impl Subject {
     /// `data_dir http rules plugins`. Lines indented by two belong to `webhooks:`.
     pub(crate) fn adjutant(rules: &str, more: &str) -> Result<Self> {
         let subject = Self::new(Program::Adjutant, "")?;
+        subject.configure(more)?;
+        subject.write("rules/line.yaml", rules)?;
+        Ok(subject)
+    }
+
+    /// Gives the daemon other lines of configuration, as [`Subject::adjutant`] does: from its next
+    /// start on.
+    pub(crate) fn configure(&self, more: &str) -> Result<()> {
         let config = format!(
             "data_dir: data\nrules: [rules]\nplugins: []\nhttp:\n  listen: 127.0.0.1:{}\nwebhooks:\n  \
              allow_networks: [127.0.0.0/8]\n{more}",
-            subject.port
+            self.port
         );
-        subject.write("adjutant.yaml", &config)?;
-        subject.write("rules/line.yaml", rules)?;
-        Ok(subject)
+        self.write("adjutant.yaml", &config)
     }
 
     /// Writes a file in its folder.

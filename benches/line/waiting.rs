@@ -1,5 +1,6 @@
 //! Runs that wait: each for an answer on its subject, for 30 days at most. What they cost in memory, on
-//! the disk and at a start; then some are cancelled by hand and the rest get their answer.
+//! the disk and at a start; then some are cancelled by hand, the rest get their answer, and all that is
+//! left of them is removed.
 
 use std::time::Duration;
 
@@ -23,6 +24,12 @@ const CONNECTIONS: usize = 4;
 const CANCELLED: usize = 1_000;
 /// Before memory is looked at.
 const REST: Duration = Duration::from_secs(3);
+/// Everything that is over is past it at the next start.
+const SHORT: &str = "retention: { events: 1s, runs: 1s, failed_runs: 1s }\n";
+/// How often it is asked whether anything is left.
+const ASK: Duration = Duration::from_secs(1);
+/// How long removing all of it may take.
+const REMOVED: Duration = Duration::from_mins(20);
 /// Longer than it takes.
 const LONG: Duration = Duration::from_hours(1);
 
@@ -114,7 +121,45 @@ pub(crate) async fn run(runs: usize) -> Result<Section> {
         idle / 1e6,
         subject.disk() / 1e6
     ));
+    remove(&mut subject, &mut section, runs).await?;
     Ok(section)
+}
+
+/// Has everything removed: the runs, and the events that began and ended them.
+async fn remove(subject: &mut Subject, section: &mut Section, runs: usize) -> Result<()> {
+    say("waiting: all are removed");
+    let key = |name: &str| format!("waiting_{runs}_{name}");
+    subject.stop()?;
+    subject.configure(SHORT)?;
+    subject.start()?;
+    let (began, cpu) = (moment::now(), meter::cpu(subject.pid()));
+    let left = || -> Result<bool> {
+        let is_empty = |path, list| -> Result<bool> {
+            Ok(subject.get(path)?[list].as_array().is_none_or(Vec::is_empty))
+        };
+        Ok(!is_empty("/v1/runs?limit=1", "runs")? || !is_empty("/v1/events?limit=1", "events")?)
+    };
+    while left()? {
+        if moment::seconds_between(began, moment::now()) > REMOVED.as_secs_f64() {
+            return Err(format!("not all is removed after {REMOVED:?}").into());
+        }
+        tokio::time::sleep(ASK).await;
+    }
+    let took = moment::seconds_between(began, moment::now());
+    let cpu = (meter::cpu(subject.pid()) - cpu) / runs as f64;
+    tokio::time::sleep(REST).await;
+    let memory = meter::memory(subject.pid());
+    let rate = runs as f64 / took;
+    section.row(Row::new(&key("removed"), "removed/s, with two events each", Unit::Count, rate));
+    section.row(Row::new(&key("removed_cpu"), "CPU for that", Unit::Micros, cpu * 1e6));
+    let most = "memory, most while they are removed";
+    section.row(Row::new(&key("removed_peak"), most, Unit::Megabytes, memory.peak));
+    section.row(Row::new(&key("removed_memory"), "memory after", Unit::Megabytes, memory.now));
+    subject.stop()?;
+    let (disk, live) = (subject.disk(), subject.live()?);
+    section.row(Row::new(&key("removed_disk"), "disk after", Unit::Megabytes, disk));
+    section.row(Row::new(&key("removed_live"), "keys and values after", Unit::Bytes, live));
+    Ok(())
 }
 
 /// One event of this type on each subject.

@@ -1,18 +1,21 @@
 //! [`Secrets`]: values that are named in the configuration and in rules, never written there.
 //!
 //! A name is looked up in `$CREDENTIALS_DIRECTORY/NAME` (systemd's `LoadCredential=`), then in the
-//! environment as `ADJUTANT_SECRET_NAME`, upper-cased and with `-` as `_`. Files are read at each
-//! attempt, so a renewed credential counts at once. Values never reach a log, a trace, the store
-//! or an error: they live in [`SecretString`], and what the other side sends back is scrubbed.
+//! environment as `ADJUTANT_SECRET_NAME`, upper-cased and with `-` as `_`. Files are looked at before
+//! each attempt and read when they changed, so a renewed credential counts at once. Values never reach
+//! a log, a trace, the store or an error: they live in [`SecretString`], and what the other side sends
+//! back is scrubbed.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -20,6 +23,8 @@ use crate::model::Text;
 
 /// Bytes of a secret: a key or a token is far smaller, and a wrong path may lead to a huge file.
 const SECRET_BYTES: u64 = 64 * 1024;
+/// Files whose values are kept in memory: more than any rules name.
+const REMEMBERED: usize = 256;
 /// Shorter secrets are not searched for in answers: they would blacken half of every text.
 const SCRUB_FROM: usize = 4;
 /// What names in the environment begin with.
@@ -87,10 +92,24 @@ pub enum SecretError {
 }
 
 /// Finds secrets by name. Its `Debug` shows names only.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Secrets {
     directory: Option<PathBuf>,
     environment: BTreeMap<String, SecretString>,
+    /// What files held when they were last read.
+    read: Mutex<HashMap<SecretName, (State, SecretString)>>,
+}
+
+/// Tells one state of a file from another: device, inode, size, and when it was last changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct State(u64, u64, u64, (i64, i64));
+
+impl State {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::metadata(path)?;
+        let changed = (found.ctime(), found.ctime_nsec());
+        Ok(Self(found.dev(), found.ino(), found.size(), changed))
+    }
 }
 
 impl Secrets {
@@ -114,54 +133,62 @@ impl Secrets {
             .filter(|(name, _)| name.starts_with(ENVIRONMENT_PREFIX))
             .map(|(name, value)| (name, SecretString::from(value)))
             .collect();
-        Self { directory: directory.filter(|path| !path.as_os_str().is_empty()), environment }
+        let directory = directory.filter(|path| !path.as_os_str().is_empty());
+        Self { directory, environment, read: Mutex::default() }
     }
 
     /// The value of a secret. One line end at the end of a file does not count.
     ///
-    /// Reads a small file, which systemd keeps in memory.
+    /// Asks for the state of a small file and may read it; systemd keeps it in memory.
     ///
     /// # Errors
     /// [`SecretError`] when it is nowhere, empty, not UTF-8, too long, or cannot be read.
     pub fn get(&self, name: &SecretName) -> Result<SecretString, SecretError> {
-        let unusable = |place: String, problem: &str| SecretError::Unusable {
-            name: name.clone(),
-            place,
-            problem: problem.to_owned(),
-        };
-        if let Some(directory) = &self.directory {
-            let path = directory.join(name.as_str());
-            match read_bounded(&path) {
-                Ok(Some(bytes)) => {
-                    let place = || path.display().to_string();
-                    let mut text = String::from_utf8(bytes)
-                        .map_err(|_| unusable(place(), "is not UTF-8 text"))?;
-                    let end = text.strip_suffix('\n').unwrap_or(&text);
-                    text.truncate(end.strip_suffix('\r').unwrap_or(end).len());
-                    if text.is_empty() {
-                        return Err(unusable(place(), "is empty"));
-                    }
-                    return Ok(SecretString::from(text));
-                }
-                Ok(None) => {
-                    let problem = format!("is longer than {SECRET_BYTES} bytes");
-                    return Err(unusable(path.display().to_string(), &problem));
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => {
-                    let problem = format!("cannot be read: {error}");
-                    return Err(unusable(path.display().to_string(), &problem));
-                }
-            }
+        if let Some(directory) = &self.directory
+            && let Some(value) = self.of_file(name, &directory.join(name.as_str()))?
+        {
+            return Ok(value);
         }
         let variable = name.variable();
         match self.environment.get(&variable) {
             Some(value) if value.expose_secret().is_empty() => {
-                Err(unusable(format!("the variable {variable}"), "is empty"))
+                Err(unusable(name, format!("the variable {variable}"), "is empty"))
             }
             Some(value) => Ok(value.clone()),
             None => Err(SecretError::Missing { name: name.clone(), places: self.places(name) }),
         }
+    }
+
+    /// `None`: there is no such file.
+    fn of_file(&self, name: &SecretName, path: &Path) -> Result<Option<SecretString>, SecretError> {
+        let failed = |problem: &str| unusable(name, path.display().to_string(), problem);
+        let unread = |error: io::Error| failed(&format!("cannot be read: {error}"));
+        // its state first: what is read after it may be newer, and is then read once more
+        let state = match State::of(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            state => state.map_err(unread)?,
+        };
+        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((then, value)) = read.get(name)
+            && *then == state
+        {
+            return Ok(Some(value.clone()));
+        }
+        let bytes = read_bounded(path)
+            .map_err(unread)?
+            .ok_or_else(|| failed(&format!("is longer than {SECRET_BYTES} bytes")))?;
+        let mut text = String::from_utf8(bytes).map_err(|_| failed("is not UTF-8 text"))?;
+        let end = text.strip_suffix('\n').unwrap_or(&text);
+        text.truncate(end.strip_suffix('\r').unwrap_or(end).len());
+        if text.is_empty() {
+            return Err(failed("is empty"));
+        }
+        let value = SecretString::from(text);
+        if read.len() >= REMEMBERED {
+            read.clear();
+        }
+        read.insert(name.clone(), (state, value.clone()));
+        Ok(Some(value))
     }
 
     fn places(&self, name: &SecretName) -> String {
@@ -178,6 +205,10 @@ impl Secrets {
             ),
         }
     }
+}
+
+fn unusable(name: &SecretName, place: String, problem: &str) -> SecretError {
+    SecretError::Unusable { name: name.clone(), place, problem: problem.to_owned() }
 }
 
 /// The secrets that one attempt used, so that an answer that repeats them can be scrubbed.
@@ -237,6 +268,25 @@ mod tests {
         assert_eq!(get(&secrets, "smtp-password"), "from-file");
         assert_eq!(get(&secrets, "hook"), "hook-value");
         assert_eq!(get(&Secrets::new(None, vars), "smtp-password"), "from-env");
+    }
+
+    #[test]
+    fn a_renewed_file_counts_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let secrets = Secrets::new(Some(folder.path().to_owned()), []);
+        let get = || secrets.get(&name("key")).map(|value| value.expose_secret().to_owned());
+        assert!(get().is_err());
+        std::fs::write(folder.path().join("key"), "one").unwrap();
+        assert_eq!(get().as_deref(), Ok("one"));
+        // renamed over it, as whoever renews it should
+        std::fs::write(folder.path().join("new"), "two").unwrap();
+        std::fs::rename(folder.path().join("new"), folder.path().join("key")).unwrap();
+        assert_eq!([get(), get()], [Ok("two".to_owned()), Ok("two".to_owned())]);
+        // written over, with another length
+        std::fs::write(folder.path().join("key"), "three").unwrap();
+        assert_eq!(get().as_deref(), Ok("three"));
+        std::fs::remove_file(folder.path().join("key")).unwrap();
+        assert!(get().is_err());
     }
 
     #[test]

@@ -87,11 +87,8 @@ impl Loop {
                 let released = self.pump.durable();
                 self.release(released);
             }
-            let pause = if messages.len() >= BUSY { SWEEP_PAUSE_BUSY } else { SWEEP_PAUSE };
-            let haste = i64::from(self.pump.haste()) + 1;
-            let pause = Span::from_micros(pause.as_micros() / haste).max(SWEEP_PAUSE_LEAST);
             let now = self.clock.mono();
-            if now - swept >= pause {
+            if now - swept >= self.sweep_pause(messages.len() >= BUSY) {
                 self.pump.allow_sweep();
                 swept = now;
             }
@@ -179,6 +176,13 @@ impl Loop {
         }
     }
 
+    /// Time between two pages of a sweep.
+    fn sweep_pause(&self, busy: bool) -> Span {
+        let pause = if busy { SWEEP_PAUSE_BUSY } else { SWEEP_PAUSE };
+        let haste = i64::from(self.pump.haste()) + 1;
+        Span::from_micros(pause.as_micros() / haste).max(SWEEP_PAUSE_LEAST)
+    }
+
     /// How long nothing needs to be done.
     fn patience(&self) -> Duration {
         if self.pump.is_full() {
@@ -186,7 +190,7 @@ impl Loop {
             return NAP;
         }
         let wall = self.clock.wall();
-        let nap = if self.pump.is_sweeping() { SWEEP_PAUSE.to_std() } else { NAP };
+        let nap = if self.pump.is_sweeping() { self.sweep_pause(false).to_std() } else { NAP };
         match self.pump.next_due() {
             Some(due) => until(wall, due).min(nap),
             None => nap,
