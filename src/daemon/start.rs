@@ -79,7 +79,7 @@ impl Daemon {
         let engine = Loop {
             pump,
             handle: handle.clone(),
-            writer: Writer::start(store.clone(), handle.clone())?,
+            writer: Writer::start(store.clone(), handle.clone(), clock)?,
             executor: Executor::new(performer, settings.links, runtime, handle.clone()),
             clock,
             watchdog: Watchdog::from_environment(),

@@ -5,9 +5,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
+use crate::model::Span;
 use crate::store::{Batch, Store, StoreError};
 
+use super::clock::Clock;
 use super::handle::Handle;
+
+/// A commit that takes longer is felt by everybody who waits for an answer, and is told.
+const SLOW: Span = Span::from_millis(500);
 
 /// Takes batches; dropped, the thread ends.
 pub(super) struct Writer {
@@ -17,12 +22,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. Each commit's end goes to the handle's mailbox.
-    pub(super) fn start(store: Arc<dyn Store>, handle: Handle) -> std::io::Result<Self> {
+    pub(super) fn start(
+        store: Arc<dyn Store>,
+        handle: Handle,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
         // One batch syncs at a time.
         let (batches, todo) = sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("adjutant-writer".to_owned())
-            .spawn(move || write(&*store, &todo, &handle))?;
+            .spawn(move || write(&*store, &todo, &handle, clock))?;
         Ok(Self { batches, thread })
     }
 
@@ -40,11 +49,20 @@ impl Writer {
     }
 }
 
-fn write(store: &dyn Store, todo: &Receiver<Batch>, handle: &Handle) {
+fn write(store: &dyn Store, todo: &Receiver<Batch>, handle: &Handle, clock: Clock) {
     while let Ok(batch) = todo.recv() {
+        let begun = clock.mono();
         // Nobody would ever hear of a commit that panicked: the engine would wait for it for ever.
         let result = std::panic::catch_unwind(AssertUnwindSafe(|| store.commit(&batch)))
             .unwrap_or_else(|_| Err(StoreError::Unknown("the store panicked".to_owned())));
+        let took = clock.mono() - begun;
+        if took >= SLOW {
+            tracing::warn!(
+                took_ms = took.as_micros() / 1_000,
+                changes = batch.ops.len(),
+                "a commit took long: the disk, or the whole machine, was busy with something else"
+            );
+        }
         let failed = result.is_err();
         handle.shared().mailbox.committed(result);
         if failed {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 /// The files of a store that are written while it is open.
-pub(crate) const FILES: [&str; 3] = ["db", "journal-0", "journal-1"];
+pub(crate) const FILES: [&str; 4] = ["db", "journal-0", "journal-1", "journal-2"];
 
 /// How it writes a name that ends in `.generating`.
 const GENERATING: &str = r"\x2e\x67\x65\x6e\x65\x72\x61\x74\x69\x6e\x67";

@@ -1,5 +1,5 @@
-//! [`Log`]: the journal's two files. One is appended to; the other holds what is being settled, and
-//! is written over once that is done.
+//! [`Log`]: the journal's files. One is appended to; one holds what is being settled, or two do after a
+//! crash; and each is written over once what it holds is settled.
 //!
 //! ```text
 //! page 0         "adjutant journal", format u32, salt [16], crc u32 of all before it
@@ -21,12 +21,15 @@ use std::path::{Path, PathBuf};
 use super::super::contract::{Batch, Op, StoreError};
 
 /// The files' names.
-const NAMES: [&str; 2] = ["journal-0", "journal-1"];
+const NAMES: [&str; FILES] = ["journal-0", "journal-1", "journal-2"];
+/// How many.
+const FILES: usize = 3;
 /// What a disk writes as one.
 const PAGE: usize = 4096;
 const MAGIC: &[u8; 16] = b"adjutant journal";
-/// The format of what is written. Another layout gets another number.
-const FORMAT: u32 = 1;
+/// The format of what is written. Another layout gets another number. What is in 1 reads alike, but
+/// those who wrote it know two files only.
+const FORMAT: u32 = 2;
 const SALT: usize = 16;
 const HEADER: usize = MAGIC.len() + 4 + SALT + 4;
 /// Bytes of a record before its changes.
@@ -34,10 +37,19 @@ const HEAD: usize = 4 + 4 + 8 + 8;
 /// The length of a value that says that the key is removed.
 const REMOVED: u32 = u32::MAX;
 
+/// What a file holds that sled lacks.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// Which one.
+    pub(super) file: usize,
+    /// In order.
+    pub(super) batches: Vec<Batch>,
+}
+
 /// The open files.
 #[derive(Debug)]
 pub(super) struct Log {
-    files: [File; 2],
+    files: [File; FILES],
     active: usize,
     /// Where the next record goes.
     end: u64,
@@ -46,14 +58,15 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Reads what the files in `dir` hold beyond the batch `after`, in order.
+    /// Reads what the files in `dir` hold beyond the batch `after`: file by file, and in order.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] when a batch is missing between two that are there;
     /// [`StoreError::Refused`] for the format of a newer version; else from the system.
-    pub(super) fn read(dir: &Path, after: u64) -> Result<Vec<Batch>, StoreError> {
-        let mut found = Vec::new();
-        for path in paths(dir) {
+    pub(super) fn read(dir: &Path, after: u64) -> Result<Vec<Left>, StoreError> {
+        let mut left = Vec::new();
+        for (file, path) in paths(dir).into_iter().enumerate() {
+            let mut batches = Vec::new();
             let bytes = match std::fs::read(&path) {
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -80,12 +93,16 @@ impl Log {
                 };
                 at += length.next_multiple_of(PAGE);
                 if batch.number > after {
-                    found.push(batch);
+                    batches.push(batch);
                 }
             }
+            if !batches.is_empty() {
+                left.push(Left { file, batches });
+            }
         }
-        found.sort_by_key(|batch| batch.number);
-        for (batch, expected) in found.iter().zip(after + 1..) {
+        left.sort_by_key(|left| left.batches.first().map(|batch| batch.number));
+        let batches = left.iter().flat_map(|left| &left.batches);
+        for (batch, expected) in batches.zip(after + 1..) {
             if batch.number != expected {
                 return Err(StoreError::Corrupt(format!(
                     "{}: commit {expected} is missing and commit {} is there; restore it from a \
@@ -95,34 +112,32 @@ impl Log {
                 )));
             }
         }
-        Ok(found)
+        Ok(left)
     }
 
-    /// Opens the files to be written, once nothing in them is needed any more.
-    pub(super) fn open(dir: &Path) -> Result<Self, StoreError> {
+    /// Opens the files to be written, beginning with one in which nothing is needed any more: the first
+    /// that is not in `needed`. `None`: all are.
+    ///
+    /// # Errors
+    /// From the system.
+    pub(super) fn open(dir: &Path, needed: &[usize]) -> Result<Option<Self>, StoreError> {
+        let Some(active) = (0..FILES).find(|file| !needed.contains(file)) else { return Ok(None) };
         let open = |path: PathBuf| {
             let file = File::options().create(true).truncate(false).write(true).open(&path);
             file.map_err(|error| failed(&path, &error))
         };
-        let [first, second] = paths(dir);
-        let mut log = Self {
-            files: [open(first)?, open(second)?],
-            active: 1,
-            end: 0,
-            salt: [0; SALT],
-            buffer: Vec::new(),
-        };
+        let [first, second, third] = paths(dir);
+        let files = [open(first)?, open(second)?, open(third)?];
         let names = File::open(dir).and_then(|dir| dir.sync_all());
         names.map_err(|error| failed(dir, &error))?;
-        log.turn();
-        Ok(log)
+        Ok(Some(Self { files, active, end: 0, salt: salt(), buffer: Vec::new() }))
     }
 
-    /// Goes on in the other file, over what is there.
+    /// Goes on in the next file, over what is there.
     pub(super) fn turn(&mut self) {
-        self.active = 1 - self.active;
+        self.active = (self.active + 1) % FILES;
         self.end = 0;
-        self.salt = uuid::Uuid::new_v4().into_bytes();
+        self.salt = salt();
     }
 
     /// Writes a batch behind the others, not yet durably.
@@ -148,14 +163,18 @@ impl Log {
         self.files[self.active].sync_data().map_err(|error| writing(&error))
     }
 
-    /// Bytes of both files.
+    /// Bytes of all files.
     pub(super) fn size(&self) -> u64 {
         self.files.iter().filter_map(|file| file.metadata().ok()).map(|data| data.len()).sum()
     }
 }
 
-fn paths(dir: &Path) -> [PathBuf; 2] {
+fn paths(dir: &Path) -> [PathBuf; FILES] {
     NAMES.map(|name| dir.join(name))
+}
+
+fn salt() -> [u8; SALT] {
+    uuid::Uuid::new_v4().into_bytes()
 }
 
 fn failed(path: &Path, error: &io::Error) -> StoreError {
@@ -212,7 +231,7 @@ fn header(bytes: &[u8]) -> Header {
         (magic == MAGIC && whole).then_some((format, salt))
     })();
     match read {
-        Some((FORMAT, salt)) => Header::Begun(salt),
+        Some((1..=FORMAT, salt)) => Header::Begun(salt),
         Some((other, _)) => Header::Other(other),
         None => Header::Nothing,
     }

@@ -4,15 +4,17 @@
 //! What commits changed stays readable in memory, and a thread settles it into sled when there is
 //! enough of it or some time has gone by: a row that changed ten times meanwhile is written to sled
 //! once. A journal file is written over only when sled holds all of it durably, with its own honest
-//! sync (see `honest`); so at every moment sled and the two files together hold every commit.
+//! sync (see `honest`); so at every moment sled and the files together hold every commit.
 //!
-//! Opening reads the files and settles what sled lacks, so that nothing else is replayed later.
+//! Opening reads the files into memory; what sled lacks is settled beside the work of the new process,
+//! which goes on in a file of its own.
 
 mod log;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -23,7 +25,7 @@ use super::contract::{Admission, Batch, Lead, Row, Space, Store, StoreError, Vis
 use super::merge;
 use super::sled::{SledOptions, SledStore};
 use super::watchdog::{self, Watchdog};
-use log::Log;
+use log::{Left, Log};
 use table::{Known, Table};
 
 /// Bytes of changes at which they are settled by default: about a second of full load. Two such
@@ -35,6 +37,8 @@ const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// Commits wait when this many times [`SETTLED_AT`] wait behind what is being settled: then sled is
 /// slower than the load, and memory has a bound.
 const BEHIND: usize = 4;
+/// Tables at most that wait to be settled: one in life, and two after a crash that met one of them.
+const SETTLING: usize = 2;
 
 /// How long settling rests after each few rows: it then takes a good third of one processor and is done
 /// well before there is as much again at full load.
@@ -90,9 +94,26 @@ struct Writer {
 struct Tables {
     /// Changes in the file that is appended to.
     active: Table,
-    /// Changes in the other one, on their way to sled.
-    settling: Option<Arc<Table>>,
+    /// Changes in others, on their way to sled, the oldest first.
+    settling: VecDeque<Arc<Table>>,
+    /// What an earlier process left waits for the first commit of this one: until then much is read.
+    held: bool,
     stop: bool,
+}
+
+impl Tables {
+    fn newest_first(&self) -> [Option<&Table>; SETTLING + 1] {
+        layers(Some(&self.active), &self.settling)
+    }
+}
+
+/// Tables as layers, the newest first.
+fn layers<'a>(
+    active: Option<&'a Table>,
+    settling: &'a VecDeque<Arc<Table>>,
+) -> [Option<&'a Table>; SETTLING + 1] {
+    let mut older = settling.iter().rev().map(Arc::as_ref);
+    [active, older.next(), older.next()]
 }
 
 impl JournaledStore {
@@ -110,12 +131,31 @@ impl JournaledStore {
     /// As for [`JournaledStore::open`].
     pub fn open_with(dir: &Path, options: &JournalOptions) -> Result<Self, StoreError> {
         let sled = SledStore::open_with(dir, &options.sled)?;
-        settle_what_is_left(&sled, &Log::read(dir, sled.position().number)?)?;
+        let left = Log::read(dir, sled.position().number)?;
+        let mut settling = tables_of(&left, sled.unsettled())?;
+        let mut lead = sled.position();
+        lead.number = settling.back().map_or(lead.number, |newest| newest.number);
+        let log = loop {
+            let is_needed = |left: &&Left| {
+                left.batches.last().is_some_and(|last| last.number > sled.position().number)
+            };
+            let needed: Vec<_> = left.iter().filter(is_needed).map(|left| left.file).collect();
+            if settling.len() <= SETTLING
+                && let Some(log) = Log::open(dir, &needed)?
+            {
+                break log;
+            }
+            let Some(oldest) = settling.pop_front() else {
+                return Err(StoreError::Corrupt("the journal is full of nothing".to_owned()));
+            };
+            sled.settle(oldest.number, || oldest.changes(), || ())?;
+        };
         let watchdog = Watchdog::start(options.sled.patience, watchdog::abort)
             .map_err(|error| StoreError::from_io("cannot start a thread", &error))?;
+        let held = !settling.is_empty();
         let inner = Arc::new(Inner {
-            writer: Mutex::new(Writer { lead: sled.position(), log: Log::open(dir)? }),
-            tables: Mutex::default(),
+            writer: Mutex::new(Writer { lead, log }),
+            tables: Mutex::new(Tables { settling, held, ..Tables::default() }),
             turned: Condvar::new(),
             settled: Condvar::new(),
             stopped: OnceLock::new(),
@@ -197,8 +237,11 @@ impl Inner {
         writer.lead.number = batch.number;
         let mut tables = self.tables();
         tables.active.add(batch.number, &batch.ops);
+        if std::mem::take(&mut tables.held) {
+            self.turned.notify_one();
+        }
         let behind = self.settled_at.saturating_mul(BEHIND);
-        while tables.active.bytes >= behind && tables.settling.is_some() {
+        while tables.active.bytes >= behind && !tables.settling.is_empty() {
             // a settler that has failed will never say that he is done
             self.healthy()?;
             // whoever settles has a watchdog of his own
@@ -210,10 +253,10 @@ impl Inner {
         Ok(())
     }
 
-    /// Gives what is active to the settler, if he has nothing, and goes on in the other file.
+    /// Gives what is active to the settler, if he has nothing, and goes on in the next file.
     fn turn(&self, writer: &mut Writer, tables: &mut Tables) {
-        if tables.settling.is_none() && !tables.active.is_empty() {
-            tables.settling = Some(Arc::new(std::mem::take(&mut tables.active)));
+        if tables.settling.is_empty() && !tables.active.is_empty() {
+            tables.settling.push_back(Arc::new(std::mem::take(&mut tables.active)));
             writer.log.turn();
             self.turned.notify_one();
         }
@@ -222,14 +265,16 @@ impl Inner {
     /// The settler's life: whenever the tables have turned, and after each `every`.
     fn settle_all(&self, every: Duration) {
         loop {
-            let idle = |tables: &mut Tables| tables.settling.is_none() && !tables.stop;
-            let (tables, _) = self
+            let idle =
+                |tables: &mut Tables| (tables.settling.is_empty() || tables.held) && !tables.stop;
+            let (mut tables, _) = self
                 .turned
                 .wait_timeout_while(self.tables(), every, idle)
                 .unwrap_or_else(PoisonError::into_inner);
-            let (stop, waiting) = (tables.stop, tables.settling.clone());
+            tables.held = false;
+            let (stop, oldest) = (tables.stop, tables.settling.front().cloned());
             drop(tables);
-            match waiting {
+            match oldest {
                 Some(table) => {
                     if self.settle(&table).is_err() {
                         return;
@@ -260,7 +305,7 @@ impl Inner {
             self.stop(error.clone());
             return done;
         }
-        self.tables().settling = None;
+        self.tables().settling.pop_front();
         self.settled.notify_all();
         done
     }
@@ -270,13 +315,16 @@ impl Inner {
             let mut writer = self.writer();
             let mut tables = self.tables();
             self.healthy()?;
-            if tables.active.is_empty() && tables.settling.is_none() {
+            if tables.active.is_empty() && tables.settling.is_empty() {
                 return Ok(());
+            }
+            if std::mem::take(&mut tables.held) {
+                self.turned.notify_one();
             }
             self.turn(&mut writer, &mut tables);
             drop(writer);
             let busy =
-                |tables: &mut Tables| tables.settling.is_some() && self.stopped.get().is_none();
+                |tables: &mut Tables| !tables.settling.is_empty() && self.stopped.get().is_none();
             drop(self.settled.wait_while(tables, busy).unwrap_or_else(PoisonError::into_inner));
         }
     }
@@ -294,7 +342,7 @@ impl Store for JournaledStore {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.healthy()?;
         let tables = self.inner.tables();
-        for table in [Some(&tables.active), tables.settling.as_deref()].into_iter().flatten() {
+        for table in tables.newest_first().into_iter().flatten() {
             match table.get(key) {
                 Some(Known::Value(value)) => return Ok(Some(value.to_vec())),
                 Some(Known::Removed) => return Ok(None),
@@ -322,15 +370,19 @@ impl Store for JournaledStore {
         if from >= to {
             return Ok(());
         }
+        let through = |newest_first: [Option<&Table>; SETTLING + 1], visit: &mut Visit<'_>| {
+            let newest_first =
+                newest_first.map(|table| table.into_iter().flat_map(|table| table.range(from, to)));
+            merge::walk(newest_first, |visit| self.inner.sled.walk(from, to, visit), visit)
+        };
         let tables = self.inner.tables();
-        if tables.active.is_empty() && tables.settling.is_none() {
-            // as after a start, when threads share the reading
+        if tables.active.is_empty() {
+            // nothing changes any more in the others; at a start, threads share the reading
+            let settling = tables.settling.clone();
             drop(tables);
-            return self.inner.sled.walk(from, to, visit);
+            return through(layers(None, &settling), visit);
         }
-        let newest_first = [Some(&tables.active), tables.settling.as_deref()]
-            .map(|table| table.into_iter().flat_map(|table| table.range(from, to)));
-        merge::walk(newest_first, |visit| self.inner.sled.walk(from, to, visit), visit)
+        through(tables.newest_first(), visit)
     }
 
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
@@ -353,24 +405,27 @@ impl Drop for JournaledStore {
     }
 }
 
-/// Settles what the journal has and sled lacks: first what was being settled when the process ended.
-fn settle_what_is_left(sled: &SledStore, batches: &[Batch]) -> Result<(), StoreError> {
-    let cut = sled.unsettled().unwrap_or(0);
-    let (first, rest) = batches.split_at(batches.partition_point(|batch| batch.number <= cut));
-    if cut > 0 && first.last().is_none_or(|batch| batch.number != cut) {
+/// What the journal has and sled lacks, as tables to be settled in this order: first what was being
+/// settled when the process ended, up to the commit `cut`, since that must be done again as it was
+/// begun; then a table a file.
+fn tables_of(left: &[Left], cut: Option<u64>) -> Result<VecDeque<Arc<Table>>, StoreError> {
+    let cut = cut.unwrap_or(0);
+    let mut tables: VecDeque<(Option<usize>, Table)> = VecDeque::new();
+    for Left { file, batches } in left {
+        for batch in batches {
+            let of = (batch.number > cut).then_some(*file);
+            if tables.back().is_none_or(|(last, _)| *last != of) {
+                tables.push_back((of, Table::default()));
+            }
+            if let Some((_, table)) = tables.back_mut() {
+                table.add(batch.number, &batch.ops);
+            }
+        }
+    }
+    if cut > 0 && tables.front().is_none_or(|(_, table)| table.number != cut) {
         return Err(StoreError::Corrupt(format!(
             "commit {cut} was being settled and the journal does not have it; restore it from a backup"
         )));
     }
-    for batches in [first, rest] {
-        let mut table = Table::default();
-        for batch in batches {
-            table.add(batch.number, &batch.ops);
-        }
-        if !table.is_empty() {
-            tracing::debug!(bytes = table.bytes, up_to = table.number, "journal replayed");
-            sled.settle(table.number, || table.changes(), || ())?;
-        }
-    }
-    Ok(())
+    Ok(tables.into_iter().map(|(_, table)| Arc::new(table)).collect())
 }

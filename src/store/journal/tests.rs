@@ -31,7 +31,7 @@ fn crashed(commits: &[Vec<Op>]) -> tempfile::TempDir {
         store.commit(&batch(number, ops.clone())).unwrap();
     }
     let dir = tempfile::tempdir().unwrap();
-    for name in ["db", "conf", "format", "journal-0", "journal-1"] {
+    for name in ["db", "conf", "format", "journal-0", "journal-1", "journal-2"] {
         fs::copy(live.path().join(name), dir.path().join(name)).unwrap();
     }
     fs::create_dir(dir.path().join("blobs")).unwrap();
@@ -102,11 +102,11 @@ fn a_newer_format_is_refused() {
     let dir = three();
     let path = dir.path().join("journal-0");
     let mut bytes = fs::read(&path).unwrap();
-    bytes[16] = 2;
+    bytes[16] = 3;
     let crc = crc32fast::hash(&bytes[..36]).to_le_bytes();
     bytes[36..40].copy_from_slice(&crc);
     fs::write(&path, bytes).unwrap();
-    assert!(matches!(found(dir.path()), Err(StoreError::Refused(why)) if why.contains("format 2")));
+    assert!(matches!(found(dir.path()), Err(StoreError::Refused(why)) if why.contains("format 3")));
 }
 
 /// What an earlier use of a file left behind it is no part of what is there now, not even where a
