@@ -89,7 +89,10 @@ impl Loop {
             }
             let now = self.clock.mono();
             if now - swept >= self.sweep_pause(messages.len() >= BUSY) {
-                self.pump.allow_sweep();
+                // Both are for when nobody waits, and the first makes room for the second.
+                if !self.pump.learn()? {
+                    self.pump.allow_sweep();
+                }
                 swept = now;
             }
             if now - looked >= pressure::LOOK {
@@ -190,7 +193,8 @@ impl Loop {
             return NAP;
         }
         let wall = self.clock.wall();
-        let nap = if self.pump.is_sweeping() { self.sweep_pause(false).to_std() } else { NAP };
+        let small_work = self.pump.is_sweeping() || self.pump.view().is_learning();
+        let nap = if small_work { self.sweep_pause(false).to_std() } else { NAP };
         match self.pump.next_due() {
             Some(due) => until(wall, due).min(nap),
             None => nap,

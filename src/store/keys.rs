@@ -62,6 +62,14 @@ pub(super) fn identity(digest: Digest) -> Vec<u8> {
     [&[IDENTITY], digest.0.as_slice()].concat()
 }
 
+pub(super) fn identities() -> Range<Vec<u8>> {
+    vec![IDENTITY]..vec![IDENTITY + 1]
+}
+
+pub(super) fn identity_in(key: &[u8]) -> Option<Digest> {
+    key.get(1..)?.try_into().ok().map(Digest)
+}
+
 pub(super) fn run(no: RunNo) -> Vec<u8> {
     numbered(RUN, no.0)
 }

@@ -63,6 +63,29 @@ fn what_a_crash_left_is_there() {
     assert_eq!(found(three().path()), Ok((3, Some(b"3".to_vec()))));
 }
 
+/// Whoever starts has what was left in memory, commits, and is gone before any of it is settled.
+#[test]
+fn crash_after_crash_loses_nothing() {
+    let mut dir = crashed(&[vec![put("0", b"first"), put("k", b"0")]]);
+    for number in 2..9_u64 {
+        let next = tempfile::tempdir().unwrap();
+        let store = JournaledStore::open_with(dir.path(), &options()).unwrap();
+        let lead = store.lead().unwrap();
+        assert_eq!(lead.number, number - 1);
+        let copy = |name: &str| fs::copy(dir.path().join(name), next.path().join(name)).unwrap();
+        // what an opening settles is durable; nothing more is settled before the commit
+        copy("db");
+        let ops = vec![put(&number.to_string(), b"x"), put("k", number.to_string().as_bytes())];
+        store.commit(&Batch { epoch: lead.epoch, number, ops }).unwrap();
+        for name in ["conf", "format", "journal-0", "journal-1", "journal-2"] {
+            copy(name);
+        }
+        fs::create_dir(next.path().join("blobs")).unwrap();
+        dir = next;
+    }
+    assert_eq!(found(dir.path()), Ok((8, Some(b"8".to_vec()))));
+}
+
 #[test]
 fn a_torn_last_commit_never_happened() {
     for length in [RECORDS[2], RECORDS[2] + 1, RECORDS[2] + 31] {

@@ -48,6 +48,7 @@ impl State {
                 }
             }
             Write::Identity(identity, event, fingerprint) => {
+                self.known.add(identity);
                 self.current.put(keys::identity(identity), codec::encode(&(event, fingerprint)));
             }
             Write::Run(old, new) => {
@@ -115,7 +116,9 @@ impl State {
             let event = &stored.event;
             self.index.remove_event(event);
             self.current.events.insert(event.no, None);
-            self.current.remove(keys::identity(event.identity()));
+            let identity = event.identity();
+            self.known.remove(identity);
+            self.current.remove(keys::identity(identity));
         }
         Ok(())
     }

@@ -184,6 +184,9 @@ impl View for State {
     }
 
     fn identity(&self, identity: Digest) -> Result<Option<(EventNo, Digest)>, ReadError> {
+        if !self.known.may_have(identity) {
+            return Ok(None);
+        }
         self.row(&keys::identity(identity))?
             .map(|bytes| codec::decode(&bytes, "an event's identity"))
             .transpose()

@@ -64,7 +64,7 @@ impl Pair {
     }
 
     fn step(&mut self) {
-        match self.s.below(24) {
+        match self.s.below(26) {
             0..3 => self.new_event(),
             3 => self.change_event(),
             4 => self.events_gone(),
@@ -79,6 +79,9 @@ impl Pair {
             19 | 20 => self.seal(),
             21 => self.commit(),
             22 => self.durable(),
+            23 | 24 => {
+                self.state.learn().unwrap();
+            }
             _ => {
                 if self.s.below(4) == 0 {
                     self.restart();
