@@ -29,14 +29,14 @@ use log::{Left, Log};
 use table::{Known, Table};
 
 /// Bytes of changes at which they are settled by default: about a second of full load. Two such
-/// tables are in memory and two files of that size on disk.
+/// tables are in memory and three files of that size on disk.
 const SETTLED_AT: usize = 8 * 1024 * 1024;
 /// How long changes wait at most to be settled by default: bounds what a start replays. Settling
 /// is felt by commits for a few milliseconds, so it is not done at every moment of quiet.
 const SETTLED_AFTER: Duration = Duration::from_secs(10);
 /// Commits wait when this many times [`SETTLED_AT`] wait behind what is being settled: then sled is
-/// slower than the load, and memory has a bound.
-const BEHIND: usize = 4;
+/// slower than the load, and memory has a bound, and so has what a start finds unsettled.
+const BEHIND: usize = 2;
 /// Tables at most that wait to be settled: one in life, and two after a crash that met one of them.
 const SETTLING: usize = 2;
 
