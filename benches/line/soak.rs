@@ -26,6 +26,8 @@ pub(crate) struct Plan {
 
 struct Lap {
     latencies: [f64; 3],
+    /// p99 of the answers: what of the latencies lies before the webhook.
+    answered: f64,
     memory: f64,
     disk: f64,
     cpu: f64,
@@ -53,12 +55,13 @@ pub(crate) async fn run(plan: Plan) -> Result<Section> {
         let cpu = (meter::cpu(subject.pid()) - before) / ledger.len().max(1) as f64;
         let mut found = Latencies::end_to_end(&ledger);
         let latencies = [0.5, 0.99, 0.999].map(|share| found.at(share).unwrap_or(0.0));
+        let answered = Latencies::of_answers(&ledger).at(0.99).unwrap_or(0.0);
         let (memory, disk) = (meter::memory(subject.pid()).now, subject.disk());
         audit = audit.with(ledger.audit());
         events += ledger.len();
         receiver.ledgers.forget(&ledger);
         say(&format!(
-            "soak, lap {number} of {count}: {:.0}/s, p50 {:.2} p99 {:.2} p99.9 {:.2} ms, CPU {:.3} ms an event, \
+            "soak, lap {number} of {count}: {:.0}/s, p50 {:.2} p99 {:.2} p99.9 {:.2} ms, answered p99 {answered:.2} ms, CPU {:.3} ms an event, \
              memory {:.1} MB, disk {:.1} MB, {} lost",
             rate,
             latencies[0],
@@ -69,7 +72,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Section> {
             disk / 1e6,
             audit.lost
         ));
-        laps.push(Lap { latencies, memory, disk, cpu });
+        laps.push(Lap { latencies, answered, memory, disk, cpu });
     }
     subject.stop()?;
     let (disk, live) = (subject.disk(), subject.live()?);
@@ -98,6 +101,7 @@ fn section(
     ends("p50", "p50", Unit::Millis, &|lap| lap.latencies[0]);
     ends("p99", "p99", Unit::Millis, &|lap| lap.latencies[1]);
     ends("p999", "p99.9", Unit::Millis, &|lap| lap.latencies[2]);
+    ends("answered", "answered, p99", Unit::Millis, &|lap| lap.answered);
     ends("cpu", "CPU an event", Unit::Millis, &|lap| lap.cpu * 1e3);
     ends("memory", "memory", Unit::Megabytes, &|lap| lap.memory);
     ends("disk", "disk", Unit::Megabytes, &|lap| lap.disk);
