@@ -61,8 +61,8 @@ pub(crate) async fn run(plan: Plan) -> Result<Section> {
         events += ledger.len();
         receiver.ledgers.forget(&ledger);
         say(&format!(
-            "soak, lap {number} of {count}: {:.0}/s, p50 {:.2} p99 {:.2} p99.9 {:.2} ms, answered p99 {answered:.2} ms, CPU {:.3} ms an event, \
-             memory {:.1} MB, disk {:.1} MB, {} lost",
+            "soak, lap {number} of {count}: {:.0}/s, p50 {:.2} p99 {:.2} p99.9 {:.2} ms, answered p99 \
+             {answered:.2} ms, CPU {:.3} ms an event, memory {:.1} MB, disk {:.1} MB, {} lost",
             rate,
             latencies[0],
             latencies[1],

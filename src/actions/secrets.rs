@@ -168,8 +168,9 @@ impl Secrets {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             state => state.map_err(unread)?,
         };
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((then, value)) = read.get(name)
+        // never locked while the disk is asked
+        let read = || self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((then, value)) = read().get(name)
             && *then == state
         {
             return Ok(Some(value.clone()));
@@ -184,6 +185,7 @@ impl Secrets {
             return Err(failed("is empty"));
         }
         let value = SecretString::from(text);
+        let mut read = read();
         if read.len() >= REMEMBERED {
             read.clear();
         }

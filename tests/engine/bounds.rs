@@ -68,6 +68,29 @@ steps: [{ fail: no }]
     assert!((1..=sim.runs()).all(|no| sim.state().run(RunNo(no)).expect("readable").is_none()));
 }
 
+/// A damaged row lies between those that a sweep removes.
+#[test]
+fn the_sweep_goes_on_past_a_damaged_event() {
+    let mut sim = begin("workflow: w\ntriggers: [{ event: go }]\nsteps: [{ log: hi }]\n");
+    for _ in 0..3 {
+        act(&mut sim, "other s");
+    }
+    // Rows of events are `e`, those of their subjects `s`, and the number of the last one in them.
+    for tag in [b'e', b's'] {
+        let mut key = vec![tag];
+        key.extend(2u64.to_be_bytes());
+        assert!(sim.store().get(&key).expect("readable").is_some());
+        sim.damage(Op::Put(key, vec![0xff; 3]));
+    }
+    act(&mut sim, "+500d");
+    sim.input(Input::Sweep);
+    let first = |tag: u8| sim.store().scan(&[tag], &[tag + 1], 9).expect("readable");
+    let left = [first(b'e'), first(b's')].map(|rows| rows.len());
+    assert_eq!(left, [1, 1], "only what is damaged is left");
+    act(&mut sim, "go s");
+    assert_eq!(sim.log.len(), 1, "and work goes on");
+}
+
 #[test]
 fn a_damaged_run_is_put_aside_and_does_not_loop() {
     let mut sim =

@@ -146,13 +146,18 @@ impl JournaledStore {
                 break log;
             }
             let Some(oldest) = settling.pop_front() else {
-                return Err(StoreError::Corrupt("the journal is full of nothing".to_owned()));
+                return Err(StoreError::Corrupt(format!(
+                    "{}: every file of the journal is needed and none can be settled; restore it from a \
+                     backup",
+                    dir.display()
+                )));
             };
             sled.settle(oldest.number, || oldest.changes(), || ())?;
         };
         let watchdog = Watchdog::start(options.sled.patience, watchdog::abort)
             .map_err(|error| StoreError::from_io("cannot start a thread", &error))?;
         let held = !settling.is_empty();
+        tracing::debug!(tables = settling.len(), up_to = lead.number, "journal read");
         let inner = Arc::new(Inner {
             writer: Mutex::new(Writer { lead, log }),
             tables: Mutex::new(Tables { settling, held, ..Tables::default() }),

@@ -107,10 +107,12 @@ impl State {
         let mut packed: Vec<EventNo> = numbers.filter(|no| *no < self.packed).collect();
         packed.sort_unstable();
         for (key, row) in self.rows_of(&packed, events::range)? {
-            self.current.set(key.clone(), events::without(&key, &row, &packed)?);
+            let left = events::without(&key, &row, &packed);
+            self.rewrite(key, &row, left);
         }
         for (key, row) in self.rows_of(&packed, subjects::range)? {
-            self.current.set(key.clone(), subjects::without(&key, &row, &packed)?);
+            let left = subjects::without(&key, &row, &packed);
+            self.rewrite(key, &row, left);
         }
         for stored in gone {
             let event = &stored.event;
@@ -123,15 +125,24 @@ impl State {
         Ok(())
     }
 
+    /// Puts what is left of a row in its place. A damaged one stays as it is: it may lie between those
+    /// that a sweep removes, and must not end it.
+    fn rewrite(&mut self, key: Vec<u8>, row: &[u8], left: Result<Option<Vec<u8>>, ReadError>) {
+        match left {
+            Ok(left) if left.as_deref() != Some(row) => self.current.set(key, left),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "a damaged row is left as it is"),
+        }
+    }
+
     /// The rows that hold what is numbered so, given where the row of one number is the first.
     fn rows_of(
         &self,
         numbers: &[EventNo],
         range: impl Fn(EventNo) -> Range<Vec<u8>>,
     ) -> Result<Vec<Row>, ReadError> {
-        let [first, .., last] = numbers else {
-            let Some(no) = numbers.first() else { return Ok(Vec::new()) };
-            return self.rows(&range(*no), 1);
+        let (Some(first), Some(last)) = (numbers.first(), numbers.last()) else {
+            return Ok(Vec::new());
         };
         let last = range(*last);
         let mut rows = Vec::new();
