@@ -89,10 +89,7 @@ impl Loop {
             }
             let now = self.clock.mono();
             if now - swept >= self.sweep_pause(messages.len() >= BUSY) {
-                // Both are for when nobody waits, and the first makes room for the second.
-                if !self.pump.learn()? {
-                    self.pump.allow_sweep();
-                }
+                self.pump.allow_sweep();
                 swept = now;
             }
             if now - looked >= pressure::LOOK {
@@ -193,8 +190,7 @@ impl Loop {
             return NAP;
         }
         let wall = self.clock.wall();
-        let small_work = self.pump.is_sweeping() || self.pump.view().is_learning();
-        let nap = if small_work { self.sweep_pause(false).to_std() } else { NAP };
+        let nap = if self.pump.is_sweeping() { self.sweep_pause(false).to_std() } else { NAP };
         match self.pump.next_due() {
             Some(due) => until(wall, due).min(nap),
             None => nap,

@@ -226,14 +226,6 @@ impl<T> Pump<T> {
         self.sweep_now = true;
     }
 
-    /// Uses a quiet moment after a start; see [`State::learn`]. Whether there is more.
-    ///
-    /// # Errors
-    /// [`ReadError`] when the store fails.
-    pub fn learn(&mut self) -> Result<bool, ReadError> {
-        self.state.learn()
-    }
-
     /// Whether there is something to sweep.
     #[must_use]
     pub fn is_sweeping(&self) -> bool {

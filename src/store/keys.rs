@@ -1,7 +1,7 @@
 //! The keys of the one map that holds everything: a tag, then big-endian numbers or names.
 //!
 //! Rows that are written together lie together: events and runs are numbered in the order of
-//! commit, and only the identity of an event is a random key.
+//! commit, and so is what is kept about them.
 
 use std::ops::Range;
 
@@ -11,7 +11,9 @@ use crate::model::{Address, Digest, EventNo, InboxNo, RunNo};
 const EVENT: u8 = b'e';
 /// Subjects of events, by number.
 const SUBJECT: u8 = b's';
-/// (source, id) of an event to its number.
+/// Identities of events, by number.
+const KNOWN: u8 = b'k';
+/// Of the first version: (source, id) of an event to its number.
 const IDENTITY: u8 = b'd';
 /// Runs by number.
 const RUN: u8 = b'r';
@@ -56,6 +58,10 @@ pub(super) fn subject(no: EventNo) -> Vec<u8> {
 
 pub(super) fn subjects(from: EventNo, to: EventNo) -> Range<Vec<u8>> {
     subject(from)..subject(to)
+}
+
+pub(super) fn event_identities(from: EventNo, to: EventNo) -> Range<Vec<u8>> {
+    numbered(KNOWN, from.0)..numbered(KNOWN, to.0)
 }
 
 pub(super) fn identity(digest: Digest) -> Vec<u8> {

@@ -10,7 +10,9 @@ use crate::store::contract::Row;
 use crate::store::{codec, keys};
 
 use super::State;
+use super::identities::IDENTITIES;
 use super::read::{RecordRow, value_digest};
+use super::subjects::SUBJECTS;
 use super::{events, subjects};
 
 impl State {
@@ -48,8 +50,8 @@ impl State {
                 }
             }
             Write::Identity(identity, event, fingerprint) => {
-                self.known.add(identity);
-                self.current.put(keys::identity(identity), codec::encode(&(event, fingerprint)));
+                self.index.known.add(identity, event);
+                self.current.identities.insert(event, (identity, fingerprint));
             }
             Write::Run(old, new) => {
                 self.counters.run = self.counters.run.max(new.no.next());
@@ -110,17 +112,24 @@ impl State {
             let left = events::without(&key, &row, &packed);
             self.rewrite(key, &row, left);
         }
-        for (key, row) in self.rows_of(&packed, subjects::range)? {
-            let left = subjects::without(&key, &row, &packed);
+        for (key, row) in self.rows_of(&packed, |no| SUBJECTS.range(no))? {
+            let left = SUBJECTS.without(&key, &row, &packed);
+            self.rewrite(key, &row, left);
+        }
+        for (key, row) in self.rows_of(&packed, |no| IDENTITIES.range(no))? {
+            let left = IDENTITIES.without(&key, &row, &packed);
             self.rewrite(key, &row, left);
         }
         for stored in gone {
             let event = &stored.event;
             self.index.remove_event(event);
             self.current.events.insert(event.no, None);
+            self.current.identities.remove(&event.no);
             let identity = event.identity();
-            self.known.remove(identity);
-            self.current.remove(keys::identity(identity));
+            self.index.known.remove(identity, event.no);
+            if self.index.known.has_old_rows {
+                self.current.remove(keys::identity(identity));
+            }
         }
         Ok(())
     }

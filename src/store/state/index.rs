@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{ArmSubject, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status};
 
 use super::head::{Head, holder_key, waiter_key};
+use super::identities::Known;
 use super::lanes::Lanes;
 use super::numbers::Numbers;
 use super::subjects;
@@ -28,6 +29,7 @@ pub(super) struct Index {
     children: BTreeSet<(RunNo, RunNo)>,
     /// Subject and event, see [`EVENT_BITS`].
     about: BTreeSet<u64>,
+    pub(super) known: Known,
     alive: Numbers,
     /// Dead letters.
     failed: Numbers,

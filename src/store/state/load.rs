@@ -8,13 +8,14 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{BundleId, EventNo, InboxNo, ReadError, Run, RunNo, Task};
+use crate::model::{BundleId, Digest, EventNo, InboxNo, ReadError, Run, RunNo, Task};
 use crate::store::contract::Store;
 use crate::store::{codec, keys};
 
 use super::head::{Head, Read};
+use super::identities::{self, IDENTITIES};
 use super::index::{self, Index};
-use super::subjects;
+use super::subjects::{self, SUBJECTS};
 
 /// What was found when the state was loaded and has to be gone on with.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ pub struct Unfinished {
     pub inbox: Vec<(InboxNo, Task)>,
     /// Runs with an effect started and no outcome.
     pub started: Vec<RunNo>,
-    /// Rows of runs and subjects that cannot be read. They stay as they are; nothing waits for them.
+    /// Rows of runs, subjects and identities that cannot be read. They stay as they are; nothing waits for them.
     pub damaged: Vec<ReadError>,
 }
 
@@ -41,11 +42,12 @@ const TOLD: usize = 100;
 struct Found {
     heads: Vec<Head>,
     busy: Vec<Run>,
-    events: Vec<(EventNo, u64)>,
+    subjects: Vec<(EventNo, u64)>,
+    identities: Vec<(EventNo, Digest)>,
     damaged: Vec<ReadError>,
 }
 
-/// Reads every run and the subject of every event. Numbers below these have been given.
+/// Reads every run, and of every event its subject and its identity. Numbers below these have been given.
 ///
 /// # Errors
 /// [`ReadError`] when the store fails, or holds what only a newer adjutant can read.
@@ -68,11 +70,21 @@ pub(super) fn index(
         let mut found_here = Found::default();
         let range = keys::subjects(EventNo(numbers.start), EventNo(numbers.end));
         walk(store, range, |key, row| read_subjects(key, row, &mut found_here))?;
+        let range = keys::event_identities(EventNo(numbers.start), EventNo(numbers.end));
+        walk(store, range, |key, row| read_identities(key, row, &mut found_here))?;
         let mut index = lock(&index);
         enter(&mut index, found_here, &mut lock(&found));
         Ok(())
     })?;
+    let mut found_here = Found::default();
+    walk(store, keys::identities(), |key, row| {
+        read_old_identity(key, row, &mut found_here);
+        Ok(())
+    })?;
+    let mut index = index.into_inner().unwrap_or_else(PoisonError::into_inner);
+    index.known.has_old_rows = !found_here.identities.is_empty();
     let unfinished = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    enter(&mut index, found_here, unfinished);
     unfinished.started.sort_unstable();
     for error in unfinished.damaged.iter().take(TOLD) {
         tracing::error!(%error, "a row is damaged and put aside: it stays, and nothing waits for it");
@@ -81,7 +93,7 @@ pub(super) fn index(
         let rows = unfinished.damaged.len();
         tracing::error!(rows, "so many rows are damaged: restore the store from a backup");
     }
-    Ok(index.into_inner().unwrap_or_else(PoisonError::into_inner))
+    Ok(index)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -149,7 +161,29 @@ fn read_run(row: &[u8], found: &mut Found) -> Result<(), ReadError> {
 }
 
 fn read_subjects(key: &[u8], row: &[u8], found: &mut Found) -> Result<(), ReadError> {
-    match subjects::each(key, row, |no, subject| found.events.push((no, subject))) {
+    let read = SUBJECTS.each(key, row, |no, tag| found.subjects.push((no, subjects::of_tag(tag))));
+    note(read, row, found)
+}
+
+fn read_identities(key: &[u8], row: &[u8], found: &mut Found) -> Result<(), ReadError> {
+    let read = IDENTITIES.each(key, row, |no, tag| {
+        found.identities.push((no, identities::of_tag(tag).0));
+    });
+    note(read, row, found)
+}
+
+fn read_old_identity(key: &[u8], row: &[u8], found: &mut Found) {
+    let known = codec::decode::<(EventNo, Digest)>(row, "an event's identity");
+    match (keys::identity_in(key), known) {
+        (Some(identity), Ok((no, _))) => found.identities.push((no, identity)),
+        (_, Err(error)) => found.damaged.push(error),
+        (None, Ok(_)) => {}
+    }
+}
+
+/// What is damaged is put aside; what is newer than this adjutant ends the start.
+fn note(read: Result<(), ReadError>, row: &[u8], found: &mut Found) -> Result<(), ReadError> {
+    match read {
         Err(error) if codec::is_newer(row) => return Err(error),
         Err(error) => found.damaged.push(error),
         Ok(()) => {}
@@ -167,8 +201,11 @@ fn enter(index: &mut Index, found: Found, unfinished: &mut Unfinished) {
             unfinished.started.push(run.no);
         }
     }
-    for (no, subject) in found.events {
+    for (no, subject) in found.subjects {
         index.add_event(no, subject);
+    }
+    for (no, identity) in found.identities {
+        index.known.add(identity, no);
     }
     unfinished.damaged.extend(found.damaged);
 }

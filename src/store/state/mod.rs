@@ -8,31 +8,28 @@
 mod apply;
 mod events;
 mod head;
+mod identities;
 mod index;
-mod known;
 mod lanes;
 mod load;
 mod numbers;
 mod overlay;
 mod read;
 mod subjects;
+mod tags;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    BundleId, Digest, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, limits,
-};
+use crate::model::{BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, limits};
 
 use super::contract::{Batch, Lead, Store};
 use super::{codec, keys};
 use index::Index;
-use known::Known;
 pub use lanes::Backlog;
 pub use load::Unfinished;
 use overlay::Overlay;
@@ -41,9 +38,6 @@ pub(super) use {events::pack as pack_events, read::RecordRow, subjects::pack as 
 
 /// Bytes of a run that stays decoded while its attempt is under way: 16 MiB for all of them.
 const UNDER_WAY_BYTES: usize = 4 * 1024;
-
-/// Identities learned at a time: well under a millisecond.
-const LEARNED_AT_ONCE: usize = 512;
 
 /// The state of the engine over a store. One thread owns it.
 pub struct State {
@@ -54,11 +48,6 @@ pub struct State {
     /// Sealed, and not yet known to be durable.
     syncing: Option<Overlay>,
     index: Index,
-    known: Known,
-    /// What of the store's identities is still to be learned, from this key on.
-    unlearned: Range<Vec<u8>>,
-    /// Events below this one were there when the state was loaded.
-    loaded: EventNo,
     /// Durable runs with an attempt under way: their outcome comes soon, so they stay decoded. At
     /// most `limits::EFFECTS`, each a small one.
     under_way: HashMap<RunNo, Arc<Run>>,
@@ -90,9 +79,6 @@ impl State {
             current: Overlay::default(),
             syncing: None,
             index: Index::default(),
-            known: Known::default(),
-            unlearned: keys::identities(),
-            loaded: EventNo(1),
             under_way: HashMap::new(),
             counters: Counters {
                 event: EventNo(1),
@@ -116,41 +102,7 @@ impl State {
         state.index = load::index(&*state.store, given, &mut unfinished)?;
         state.bundles = load::rest(&*state.store, &mut unfinished)?;
         state.packed = state.counters.event;
-        state.loaded = state.counters.event;
-        // where no event ever was there is nothing to learn
-        state.known.is_complete = state.loaded == EventNo(1);
         Ok((state, unfinished))
-    }
-
-    /// Learns some more of the identities that were there when the state was loaded, so that new events
-    /// need not be looked up. Whether there is more to learn.
-    ///
-    /// # Errors
-    /// [`ReadError`] when the store fails.
-    pub fn learn(&mut self) -> Result<bool, ReadError> {
-        if self.known.is_complete {
-            return Ok(false);
-        }
-        let rows = self.store.scan(&self.unlearned.start, &self.unlearned.end, LEARNED_AT_ONCE)?;
-        for (key, row) in &rows {
-            // damaged or not: somebody has it
-            let new = codec::decode::<(EventNo, Digest)>(row, "an event's identity")
-                .is_ok_and(|(no, _)| no >= self.loaded);
-            if let Some(identity) = keys::identity_in(key).filter(|_| !new) {
-                self.known.add(identity);
-            }
-        }
-        match rows.into_iter().last() {
-            Some((last, _)) => self.unlearned.start = [last.as_slice(), &[0]].concat(),
-            None => self.known.is_complete = true,
-        }
-        Ok(!self.known.is_complete)
-    }
-
-    /// Whether there is something left to [learn](State::learn).
-    #[must_use]
-    pub fn is_learning(&self) -> bool {
-        !self.known.is_complete
     }
 
     /// Engine time for the wall clock's `now`: it never goes back, not over a restart either.

@@ -8,11 +8,11 @@ use std::ops::Bound::{Excluded, Included};
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{EventNo, Run, RunNo, StoredEvent};
+use crate::model::{Digest, EventNo, Run, RunNo, StoredEvent};
 use crate::store::contract::{Change, Op};
 use crate::store::{codec, keys};
 
-use super::{events, subjects};
+use super::{events, identities, subjects};
 
 /// Assumed size of a row that is not encoded yet, besides what it remembers or brings.
 const UNENCODED_BYTES: usize = 384;
@@ -22,6 +22,8 @@ pub(super) struct Overlay {
     /// `None` is a removal, here as below: it must hide what is older, in the batch that syncs too.
     pub(super) runs: HashMap<RunNo, Option<Arc<Run>>>,
     pub(super) events: BTreeMap<EventNo, Option<Arc<StoredEvent>>>,
+    /// Of events that are new in the batch.
+    pub(super) identities: BTreeMap<EventNo, (Digest, Digest)>,
     /// Every other row, and those of events that are older than the batch.
     pub(super) rows: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
     bytes: usize,
@@ -29,7 +31,10 @@ pub(super) struct Overlay {
 
 impl Overlay {
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.events.is_empty() && self.rows.is_empty()
+        self.runs.is_empty()
+            && self.events.is_empty()
+            && self.identities.is_empty()
+            && self.rows.is_empty()
     }
 
     pub(super) fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -71,10 +76,11 @@ impl Overlay {
         (self.runs.len() + self.events.len() + self.rows.len(), self.bytes)
     }
 
-    /// Makes rows of the events from `first` on, which are new in this batch.
+    /// Makes rows of the events from `first` on, which are new in this batch, and of their identities.
     pub(super) fn pack_events(&mut self, first: EventNo) {
         let new = || self.events.range(first..).filter_map(|(_, event)| event.as_deref());
         let rows = events::pack(new()).into_iter().chain(subjects::pack(new()));
+        let rows = rows.chain(identities::pack(self.identities.iter()));
         self.rows.extend(rows.map(|(key, row)| (key, Some(row))));
     }
 

@@ -184,12 +184,7 @@ impl View for State {
     }
 
     fn identity(&self, identity: Digest) -> Result<Option<(EventNo, Digest)>, ReadError> {
-        if !self.known.may_have(identity) {
-            return Ok(None);
-        }
-        self.row(&keys::identity(identity))?
-            .map(|bytes| codec::decode(&bytes, "an event's identity"))
-            .transpose()
+        self.event_known_as(identity)
     }
 
     fn record(&self, address: &Address) -> Result<Option<Arc<Record>>, ReadError> {

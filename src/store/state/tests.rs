@@ -10,9 +10,10 @@ use proptest::prelude::*;
 
 use super::{State, Unfinished};
 use crate::model::*;
-use crate::store::contract::{Batch, Store as _};
+use crate::store::contract::{Batch, Op, Store as _};
 use crate::store::memory::MemoryStore;
 use crate::store::samples::Samples;
+use crate::store::{codec, keys};
 
 const SUBJECTS: [&str; 3] = ["lead/1", "lead/2", "lead"];
 const WORKFLOWS: [&str; 2] = ["w", "x"];
@@ -64,7 +65,7 @@ impl Pair {
     }
 
     fn step(&mut self) {
-        match self.s.below(26) {
+        match self.s.below(24) {
             0..3 => self.new_event(),
             3 => self.change_event(),
             4 => self.events_gone(),
@@ -79,9 +80,6 @@ impl Pair {
             19 | 20 => self.seal(),
             21 => self.commit(),
             22 => self.durable(),
-            23 | 24 => {
-                self.state.learn().unwrap();
-            }
             _ => {
                 if self.s.below(4) == 0 {
                     self.restart();
@@ -387,6 +385,35 @@ fn engine_time_never_goes_back() {
     pair.restart();
     assert_eq!(pair.state.clock(), at(100));
     assert_eq!(pair.state.tick(at(99)), at(100), "not over a restart either");
+}
+
+/// The first version kept the identity of each event in a row of its own.
+#[test]
+fn identities_of_the_first_version_are_known_and_go_with_their_events() {
+    let mut pair = Pair::new(7);
+    pair.new_event();
+    pair.new_event();
+    pair.seal();
+    pair.commit();
+    let olds: Vec<_> = pair.now.events.values().cloned().collect();
+    let (old, other) = (&olds[0].event, &olds[1].event);
+    let (identity, fingerprint) = (old.identity(), Digest::of(&[b"fingerprint"]));
+    let rows = keys::event_identities(EventNo(0), EventNo(u64::MAX));
+    let rows = pair.store.scan(&rows.start, &rows.end, 10).unwrap();
+    let mut ops: Vec<_> = rows.into_iter().map(|(key, _)| Op::Delete(key)).collect();
+    ops.push(Op::Put(keys::identity(identity), codec::encode(&(old.no, fingerprint))));
+    let lead = pair.store.lead().unwrap();
+    let number = lead.number + 1;
+    pair.store.commit(&Batch { epoch: lead.epoch, number, ops }).unwrap();
+
+    let (mut state, _) = State::load(pair.store.clone()).unwrap();
+    assert_eq!(state.identity(identity).unwrap(), Some((old.no, fingerprint)));
+    assert_eq!(state.identity(other.identity()).unwrap(), None);
+    state.apply(vec![Write::EventsGone(olds.clone())]).unwrap();
+    assert_eq!(state.identity(identity).unwrap(), None);
+    let batch = state.seal().unwrap();
+    pair.store.commit(&batch).unwrap();
+    assert_eq!(pair.store.get(&keys::identity(identity)).unwrap(), None, "the row went too");
 }
 
 #[test]
