@@ -55,7 +55,7 @@ async fn overload(
     part: &Part,
     section: &mut Section,
 ) -> Result<()> {
-    let maximum = w1::maximum(subject, receiver).await;
+    let maximum = w1::maximum(subject, receiver, Duration::from_secs(3)).await;
     let rate = 2.0 * maximum;
     let calm = part.length.clamp(LEAST_CALM, MOST_CALM);
     let mut before = Latencies::end_to_end(quiet(subject, receiver, calm).await.as_ref());

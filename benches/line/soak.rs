@@ -18,7 +18,7 @@ pub(crate) struct Plan {
     pub(crate) length: Duration,
     /// Of one.
     pub(crate) lap: Duration,
-    /// Events a second; `None`: half of what a short closed loop finds.
+    /// Events a second; `None`: half of what a closed loop of one lap finds.
     pub(crate) rate: Option<f64>,
     /// Minutes for which events and runs are kept.
     pub(crate) keep: u64,
@@ -43,7 +43,7 @@ pub(crate) async fn run(plan: Plan) -> Result<Section> {
     subject.start()?;
     let rate = match plan.rate {
         Some(rate) => rate,
-        None => w1::maximum(&subject, &receiver).await / 2.0,
+        None => w1::maximum(&subject, &receiver, plan.lap).await / 2.0,
     };
     let count = (plan.length.as_secs_f64() / plan.lap.as_secs_f64()).ceil().max(1.0) as usize;
     let (mut laps, mut audit, mut events) = (Vec::new(), Audit::default(), 0);

@@ -213,10 +213,11 @@ pub(crate) async fn settle_until(ledger: &Ledger, end: u64) {
     }
 }
 
-/// The rate that the daemon sustains, by a short closed loop.
-pub(crate) async fn maximum(subject: &Subject, receiver: &Receiver) -> f64 {
+/// The rate that the daemon sustains in a closed loop of this length. A few seconds are a burst: what the
+/// store does later for what is accepted now is not in them.
+pub(crate) async fn maximum(subject: &Subject, receiver: &Receiver, length: Duration) -> f64 {
     let ledger = receiver.ledgers.open(Matching::Half);
-    generator::Load::to(subject.address()).closed(&ledger, Duration::from_secs(3)).await;
+    generator::Load::to(subject.address()).closed(&ledger, length).await;
     settle(&ledger).await;
     rates(&ledger).sustained
 }
