@@ -4,8 +4,8 @@ use axum::Json;
 use axum::http::{Method, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 
-use super::engine::Engine;
 use super::problem::Problem;
+use super::routes::App;
 use super::wire;
 use crate::daemon::Health;
 
@@ -13,7 +13,7 @@ use crate::daemon::Health;
 const RETRY: u32 = 1;
 
 /// Healthy: the process answers. Ready: it also takes events.
-pub(super) fn answer<B>(engine: &Engine, request: &Request<B>) -> Result<Response, Problem> {
+pub(super) fn answer<B>(app: &App, request: &Request<B>) -> Result<Response, Problem> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let detail = "only GET is taken here";
         return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", detail));
@@ -26,7 +26,9 @@ pub(super) fn answer<B>(engine: &Engine, request: &Request<B>) -> Result<Respons
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", detail);
         Err(Problem { retry_after: Some(RETRY), ..problem })
     };
-    match engine.health() {
+    let degraded = || app.settings.reloader.as_ref().is_some_and(|it| it.degraded().is_some());
+    match app.engine.health() {
+        Health::Ready if degraded() => Ok(state("degraded")),
         Health::Ready => Ok(state("ready")),
         Health::Starting => not_yet("the daemon is starting"),
         Health::Draining => not_yet("the daemon is stopping"),

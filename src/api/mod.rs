@@ -17,6 +17,7 @@ mod ingest;
 mod links;
 mod problem;
 mod records;
+mod reload;
 mod routes;
 mod runs;
 mod server;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::{Clock, Config, Handle, Links, TokenConfig};
+use crate::daemon::{Clock, Config, Handle, Links, Reloader, TokenConfig};
 use crate::model::{Text, limits};
 pub(crate) use access::USER_HEADER;
 
@@ -46,7 +47,7 @@ pub struct Listeners {
 }
 
 /// What the configuration says about the API.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ApiSettings {
     /// Bearer tokens; while there are none, loopback is open and every other address is refused.
     pub tokens: Vec<TokenConfig>,
@@ -58,6 +59,8 @@ pub struct ApiSettings {
     pub links: Option<Arc<Links>>,
     /// Links expire.
     pub clock: Clock,
+    /// Puts other rules in force; `None` where that is not possible.
+    pub reloader: Option<Arc<Reloader>>,
     /// Makes the id of a plain JSON event that brings none: a UUID v7.
     pub new_id: fn() -> Text,
 }
@@ -72,6 +75,7 @@ impl ApiSettings {
             event_bytes: limits::EVENT_BYTES,
             links: None,
             clock: Clock::start(),
+            reloader: None,
             new_id,
         }
     }

@@ -14,7 +14,7 @@ use super::access::{Gate, Head, Peer};
 use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
-use super::{ApiSettings, escalations, events, health, ingest, links, records, runs};
+use super::{ApiSettings, escalations, events, health, ingest, links, records, reload, runs};
 use crate::daemon::{Scope, Unavailable};
 use crate::model::limits;
 
@@ -43,7 +43,7 @@ impl App {
         B::Error: std::fmt::Display + Into<axum::BoxError>,
     {
         let result = match request.uri().path() {
-            "/-/healthy" | "/-/ready" => health::answer(&self.engine, &request),
+            "/-/healthy" | "/-/ready" => health::answer(self, &request),
             path if path.starts_with(links::PREFIX) => Ok(links::answer(self, &request).await),
             _ => self.serve(peer, request).await,
         };
@@ -70,6 +70,9 @@ impl App {
         };
         let head = Head { method: &parts.method, uri: &parts.uri, headers: &parts.headers };
         let caller = self.gate.admit(peer, head, scope)?;
+        if path == "/-/reload" && parts.method == Method::POST {
+            return reload::reload(&self.settings).await;
+        }
         if let Some(kind) = kind {
             // Refused before its body takes memory.
             self.engine.admit()?;
@@ -96,6 +99,8 @@ fn router(engine: Engine) -> Router {
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/v1/runs/{id}/retry", post(runs::retry))
+        .route("/v1/runs/{id}/release", post(runs::release))
+        .route("/v1/workflows/{name}/reset", post(runs::reset))
         .route("/v1/records/{kind}", get(records::list))
         .route("/v1/records/{kind}/{*id}", get(records::show))
         .route("/v1/escalations", get(escalations::list))

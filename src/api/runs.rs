@@ -91,10 +91,30 @@ pub(super) async fn retry(
     operate(&engine, id, Operator::Retry { run: id.no, assume_done, by: caller.name }).await
 }
 
+/// `POST /v1/runs/{id}/release`.
+pub(super) async fn release(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    caller: Caller,
+) -> Result<Json<wire::Done>, Problem> {
+    let id = known(&engine, &id).await?;
+    operate(&engine, id, Operator::Release { run: id.no, by: caller.name }).await
+}
+
+/// `POST /v1/workflows/{name}/reset`.
+pub(super) async fn reset(
+    State(engine): State<Engine>,
+    Path(name): Path<String>,
+    caller: Caller,
+) -> Result<Json<wire::Done>, Problem> {
+    let wish = Operator::Reset { workflow: name.as_str().into(), by: caller.name };
+    operate(&engine, name, wish).await
+}
+
 /// Hands an operator's wish to the engine.
 pub(super) async fn operate(
     engine: &Engine,
-    id: RunId,
+    id: impl std::fmt::Display,
     wish: Operator,
 ) -> Result<Json<wire::Done>, Problem> {
     match engine.submit(Input::Operator(wish)).await? {

@@ -137,6 +137,9 @@ fn run(no: u64) -> Run {
         uncertain: false,
         trace: vec![],
         spilled: 0,
+        branch: None,
+        shadow: false,
+        failing: None,
     }
 }
 

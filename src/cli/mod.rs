@@ -13,12 +13,14 @@ mod events;
 mod failure;
 mod log;
 mod records;
+mod reload;
 mod rule_files;
 mod runs;
 mod screen;
 mod serve;
 mod socket;
 mod story;
+mod workflows;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -101,6 +103,11 @@ enum Command {
     /// What came in, and what each workflow said to it
     #[command(subcommand)]
     Events(events::Events),
+    /// Let workflows start again
+    #[command(subcommand)]
+    Workflows(workflows::Workflows),
+    /// Put the rule files in force, without a restart
+    Reload(reload::Reload),
 }
 
 /// Parses the command line, does what it says, and answers how it ended.
@@ -135,6 +142,12 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         }
         Command::Events(events) => {
             ask(globals, async |client, screen| events::run(events, client, screen).await)
+        }
+        Command::Workflows(workflows) => {
+            ask(globals, async |client, screen| workflows::run(workflows, client, screen).await)
+        }
+        Command::Reload(reload) => {
+            ask(globals, async |client, screen| reload::run(reload, client, screen).await)
         }
     }
 }

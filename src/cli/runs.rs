@@ -66,6 +66,16 @@ Examples:
         #[arg(long)]
         assume_done: bool,
     },
+    /// Let a `foreach` begin that has more items than its `limit`
+    #[command(after_help = "\
+Examples:
+  adjutant runs list                 says which runs wait for a person
+  adjutant runs release 17           all items begin
+  adjutant runs cancel 17            none does")]
+    Release {
+        /// The run
+        run: String,
+    },
 }
 
 pub(super) async fn run(runs: Runs, client: &Client, screen: &Screen) -> Result<Exit, Failure> {
@@ -91,6 +101,11 @@ pub(super) async fn run(runs: Runs, client: &Client, screen: &Screen) -> Result<
             let path = format!("/v1/runs/{}/retry", part(&run));
             let body = json!({ "assume_done": assume_done });
             let answer = client.post::<wire::Done>(&path, &body).await?;
+            screen.show(&answer.json, |_| done(&answer.value, "goes on"));
+        }
+        Runs::Release { run } => {
+            let path = format!("/v1/runs/{}/release", part(&run));
+            let answer = client.post::<wire::Done>(&path, &json!({})).await?;
             screen.show(&answer.json, |_| done(&answer.value, "goes on"));
         }
     }

@@ -16,9 +16,12 @@ use super::rule_files::{self, Checked};
 use super::{Exit, Failure, Globals, action_settings, log, socket};
 use crate::actions::{Performer, Secrets};
 use crate::api::{self, ApiSettings, Listeners};
-use crate::daemon::{Clock, Config, Daemon, Fatal, Links, Settings, StartError, notify};
+use crate::daemon::{
+    Clock, Config, Daemon, Fatal, Handle, Links, Loaded, Refused, Reloader, Settings, StartError,
+    last_good, notify,
+};
 use crate::model::Text;
-use crate::rules::{Diagnostic, Files, Look, RuleSet, render};
+use crate::rules::{Diagnostic, Files, Look, RuleSet, Sources, render, stamp};
 use crate::store::{JournaledStore, StoreError, honest};
 
 /// The folder of the state within the data directory.
@@ -29,12 +32,20 @@ const STATE: &str = "state";
 Examples:
   adjutant serve
   adjutant serve --config /etc/adjutant/adjutant.yaml
+  adjutant serve --strict                        with a mistake in a rule file it does not start
+
+SIGHUP, `adjutant reload` and a changed rule file put other rules in force; a set with a mistake is
+refused whole. Where the files are broken at the start, the last good ones go on.
 
 SIGTERM and Ctrl-C let what is under way end; a second one does not wait for it, and nothing is lost
 by that either.")]
-pub(super) struct Serve {}
+pub(super) struct Serve {
+    /// Do not start with the last good rules where the files have mistakes: end with 78
+    #[arg(long)]
+    strict: bool,
+}
 
-pub(super) fn run(_: &Serve, globals: &Globals) -> Result<Exit, Failure> {
+pub(super) fn run(options: &Serve, globals: &Globals) -> Result<Exit, Failure> {
     // Before anything starts a thread: a filter is for the threads that exist and their children.
     let honest = honest::install();
     let config = rule_files::config_or_fail(globals)?;
@@ -42,17 +53,18 @@ pub(super) fn run(_: &Serve, globals: &Globals) -> Result<Exit, Failure> {
     if let Err(why) = honest {
         tracing::warn!("{why}");
     }
-    let rules = rules(&config)?;
+    let started = rules(&config, options.strict)?;
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Failure::new(Exit::Again, format!("no runtime could be started: {error}"))
         })?
-        .block_on(serve(&config, rules))
+        .block_on(serve(&config, started))
 }
 
-async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
+async fn serve(config: &Config, started: Started) -> Result<Exit, Failure> {
+    let Started { rules, sources, degraded } = started;
     let counted = match rules.workflows.len() {
         1 => "1 workflow".to_owned(),
         many => format!("{many} workflows"),
@@ -60,6 +72,11 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     let state = config.data_dir.join(STATE);
     socket::prepare(&config.data_dir)?;
     let store = JournaledStore::open(&state).map_err(|error| storage(&error))?;
+    if let Some(sources) = sources
+        && let Err(error) = last_good::keep(&config.data_dir, &sources)
+    {
+        tracing::warn!(%error, "the rules in force could not be kept for the next start");
+    }
     let performer = performer(config)?;
     let unix = socket::bind(&config.data_dir)?;
     let tcp = listen(config).await?;
@@ -78,7 +95,13 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
         })?;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let listeners = Listeners { tcp: Some(tcp), unix };
-    let settings = ApiSettings::of(config, links, new_event_id);
+    let reloader = reloader(config, daemon.handle(), degraded);
+    let settings = ApiSettings {
+        reloader: Some(reloader.clone()),
+        ..ApiSettings::of(config, links, new_event_id)
+    };
+    tokio::spawn(reloader.clone().watch());
+    tokio::spawn(reload_when_told(reloader)?);
     tasks.spawn(api::serve(daemon.handle(), listeners, settings, shutdown.clone()));
     tasks.close();
 
@@ -120,8 +143,38 @@ async fn serve(config: &Config, rules: RuleSet) -> Result<Exit, Failure> {
     }
 }
 
-/// The rules, and every warning about them in the log.
-fn rules(config: &Config) -> Result<RuleSet, Failure> {
+/// What the daemon starts with.
+struct Started {
+    rules: RuleSet,
+    /// The files, unless these are not their rules.
+    sources: Option<Sources>,
+    /// Why these are not the rules of the files.
+    degraded: Option<String>,
+}
+
+/// The rules of the files; where they have mistakes, those that were in force last, unless `strict`.
+fn rules(config: &Config, strict: bool) -> Result<Started, Failure> {
+    let refused = match load(config) {
+        Ok(Loaded { rules, sources }) => {
+            return Ok(Started { rules, sources: Some(sources), degraded: None });
+        }
+        Err(Refused(text)) => text,
+    };
+    let last = if strict { None } else { last_good::read(&config.data_dir) };
+    let last = last.and_then(|last| RuleSet::compile(&last, &rule_files::context(config)).ok());
+    let Some((rules, _)) = last else {
+        return Err(Failure::report(Exit::Config, refused)
+            .help("`adjutant check` shows this without starting anything"));
+    };
+    tracing::error!(
+        "the rule files have mistakes, and the last good rules are in force instead; mend them and \
+         `adjutant reload`:\n{refused}"
+    );
+    Ok(Started { rules, sources: None, degraded: Some(refused) })
+}
+
+/// Reads and compiles the rules, with every warning in the log.
+fn load(config: &Config) -> Result<Loaded, Refused> {
     let Checked { sources, rules, found } = rule_files::check(
         &config.rules,
         &rule_files::plugins(config),
@@ -130,11 +183,38 @@ fn rules(config: &Config) -> Result<RuleSet, Failure> {
     for warning in found.iter().filter(|diagnostic| !diagnostic.is_error()) {
         tracing::warn!(file = %warning.primary.file, "{}", warning.message);
     }
-    rules.ok_or_else(|| {
-        let errors: Vec<_> = found.into_iter().filter(Diagnostic::is_error).collect();
-        let text = render(&errors, &Files::of(sources.files()), Look::Coloured);
-        Failure::report(Exit::Config, text)
-            .help("`adjutant check` shows this without starting anything")
+    match rules {
+        Some(rules) => Ok(Loaded { rules, sources }),
+        None => {
+            let errors: Vec<_> = found.into_iter().filter(Diagnostic::is_error).collect();
+            Err(Refused(render(&errors, &Files::of(sources.files()), Look::Plain)))
+        }
+    }
+}
+
+fn reloader(config: &Config, handle: Handle, degraded: Option<String>) -> Arc<Reloader> {
+    let (files, loaded) = (config.clone(), config.clone());
+    let stamp = move || stamp(files.rules.iter().chain(&rule_files::plugins(&files)));
+    let data_dir = config.data_dir.clone();
+    Reloader::new(Box::new(move || load(&loaded)), Box::new(stamp), handle, data_dir, degraded)
+}
+
+/// Reloads at each SIGHUP.
+fn reload_when_told(
+    reloader: Arc<Reloader>,
+) -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let mut hangup = listen_for(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            // What is wrong is in the log.
+            drop(reloader.reload().await);
+        }
+    })
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| {
+        Failure::new(Exit::Again, format!("signals cannot be listened for: {error}"))
     })
 }
 
@@ -188,33 +268,21 @@ fn new_event_id() -> Text {
 struct Asked {
     term: Signal,
     interrupt: Signal,
-    hangup: Signal,
 }
 
 impl Asked {
     fn listen() -> Result<Self, Failure> {
-        let on = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::new(Exit::Again, format!("signals cannot be listened for: {error}"))
-            })
-        };
         Ok(Self {
-            term: on(SignalKind::terminate())?,
-            interrupt: on(SignalKind::interrupt())?,
-            hangup: on(SignalKind::hangup())?,
+            term: listen_for(SignalKind::terminate())?,
+            interrupt: listen_for(SignalKind::interrupt())?,
         })
     }
 
     /// The name of the signal that asked to stop.
     async fn stop(&mut self) -> &'static str {
-        loop {
-            tokio::select! {
-                _ = self.term.recv() => return "SIGTERM",
-                _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: reloading is not supported yet, restart instead");
-                }
-            }
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
         }
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::model::{Draft, Input, ReadError, Reply};
 use crate::pump::{Answer, Query, Response};
+use crate::rules::RuleSet;
 
 use super::mailbox::{Mailbox, Message};
 
@@ -123,6 +124,22 @@ impl Handle {
                 Err(Unavailable::Failed(ReadError::Corrupt(why).to_string()))
             }
             Ok(Response::Reply(_)) | Err(_) => Err(lost()),
+        }
+    }
+
+    /// Puts a rule set in force and waits until that is durable.
+    ///
+    /// # Errors
+    /// [`Unavailable`] when the engine stops, or stopped in between.
+    pub async fn put_in_force(&self, rules: Arc<RuleSet>) -> Result<(), Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        if !self.0.mailbox.push(Message::Rules(rules, reply)) {
+            return Err(Unavailable::Stopping);
+        }
+        match answer.await {
+            Ok(Response::Reply(Reply::Refused(why))) => Err(Unavailable::Failed(why.to_string())),
+            Ok(_) => Ok(()),
+            Err(_) => Err(lost()),
         }
     }
 

@@ -103,6 +103,9 @@ impl Loop {
                         self.pump.take(self.clock.wall(), input, reply)?;
                     }
                     Message::Ask(query, reply) => self.pump.ask(&query, reply)?,
+                    Message::Rules(rules, reply) => {
+                        self.pump.put_in_force(self.clock.wall(), rules, Some(reply))?;
+                    }
                     Message::Drain => {
                         self.pump.drain();
                         drain_until = Some(self.clock.mono().to_std() + DRAIN_TIME);

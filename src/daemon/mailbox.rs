@@ -4,13 +4,14 @@
 //! way bound them; and the writer's answer never stands behind either.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::model::Input;
 use crate::pump::{Query, Response};
+use crate::rules::RuleSet;
 use crate::store::StoreError;
 
 use super::handle::Unavailable;
@@ -30,6 +31,8 @@ pub(super) enum Message {
     Input(Input, Option<Reply>),
     /// Answer this.
     Ask(Query, Reply),
+    /// Put this rule set in force.
+    Rules(Arc<RuleSet>, Reply),
     /// Finish what is under way and stop.
     Drain,
 }

@@ -7,11 +7,13 @@ mod clock;
 mod config;
 mod executor;
 mod handle;
+pub mod last_good;
 mod links;
 mod looping;
 mod mailbox;
 pub mod notify;
 mod pressure;
+mod reload;
 mod start;
 mod writer;
 
@@ -23,4 +25,5 @@ pub use config::{
 pub use handle::{Handle, Health, Unavailable};
 pub use links::Links;
 pub use looping::Fatal;
+pub use reload::{InForce, Load, Loaded, Refused, ReloadError, Reloader, Stamp};
 pub use start::{Daemon, Settings, StartError};

@@ -9,6 +9,15 @@ pub fn ready(status: &str) {
     send(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(status)]);
 }
 
+/// Tells systemd that the rules are read anew; [`ready`] says that they are in force.
+pub fn reloading() {
+    // In one datagram with the moment it began, as `Type=notify-reload` wants it.
+    match sd_notify::NotifyState::monotonic_usec_now() {
+        Ok(now) => send(&[sd_notify::NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "systemd was not told of the reload"),
+    }
+}
+
 /// Tells systemd that the daemon is stopping.
 pub fn stopping() {
     send(&[sd_notify::NotifyState::Stopping]);

@@ -13,7 +13,7 @@ use super::finish;
 use super::gate::{self, Gate};
 use super::scope;
 use super::stage::Stage;
-use super::start::Fault;
+use super::start::{Fault, clipped};
 
 /// What all mail queues for.
 pub(super) const MAIL_LANE: &str = "smtp";
@@ -49,6 +49,9 @@ pub(super) fn arm(
         &run.pc.to_be_bytes(),
         &run.generation.to_be_bytes(),
     ]));
+    if run.shadow {
+        return Ok(shadowed(&order, key));
+    }
     cursor.run.wait = Wait::Effect(Box::new(Effect {
         key,
         action: order.action,
@@ -69,6 +72,23 @@ pub(super) fn arm(
             Ok(Flow::Done(value, format!("suppressed: {reason}").into()))
         }
     }
+}
+
+/// In shadow mode a run goes on as if it had been performed.
+fn shadowed(order: &Order, key: EffectKey) -> Flow {
+    let (value, to) = match order.action {
+        ActionKind::Email => {
+            let to = order.params.get("to").map(Value::to_string).unwrap_or_default();
+            (Value::from([("message", Value::text(key.to_string()))]), to)
+        }
+        ActionKind::Webhook => {
+            let answer =
+                [("status", Value::Int(200)), ("headers", Value::Map(Map::new())), ("body", Value::Null)];
+            (Value::from(answer), order.lane.to_string())
+        }
+    };
+    let said = format!("in shadow mode: {} to {to} is not sent", order.action.as_str());
+    Flow::Done(value, clipped(&said))
 }
 
 /// Starts the next attempt of a run's effect, if its gate lets it and its lane has room; else it

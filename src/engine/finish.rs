@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Cause, Effect, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, Value, Wait, limits,
+    Cause, Digest, Effect, Failing, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, Value, Wait, limits,
 };
 use crate::rules::{Mode, Step};
 
 use super::advance::{keep, locate, trace};
 use super::alert;
+use super::fan;
 use super::stage::Stage;
 
 /// How a run ends.
@@ -45,22 +46,34 @@ pub(super) fn end(
     close(stage, run, Ending { status, cause, result: None })
 }
 
-/// Ends a run taken from the stage, with everything that follows from it.
+/// Ends a run taken from the stage, with everything that follows from it. One that fails does first what
+/// its workflow says for that.
 pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Result<(), ReadError> {
-    let Ending { status, cause, result } = ending;
+    let Ending { mut status, mut cause, result } = ending;
+    if status == Status::Failed
+        && let Some(pc) = handler(stage, &run)
+    {
+        return handle(stage, run, pc, cause);
+    }
+    let awaited = leave(stage, &run);
+    run.uncertain = run.effect().is_some_and(Effect::may_have_happened);
+    if let Some(failing) = run.failing.take() {
+        // However its handling went, it failed of what it failed of, there; a person may retry it.
+        run.pc = failing.pc;
+        run.uncertain = failing.uncertain;
+        if status != Status::Cancelled {
+            (status, cause) = (Status::Failed, failing.cause);
+        }
+    }
     trace(stage, &mut run, Trace::Ended(status, cause.message.clone()));
-    let awaited = match run.wait {
-        Wait::Child(child, _) => Some(child),
-        _ => None,
-    };
     run.status = status;
     run.ended = Some(stage.now);
-    run.uncertain = run.effect().is_some_and(Effect::may_have_happened);
     run.wait = Wait::Over;
     run.arms.clear();
     run.reason = Some(cause.clone());
     announce(stage, &run);
     let (no, parent) = (run.no, run.parent.clone());
+    let branch = run.branch.as_ref().map(|branch| (branch.index, run.hash));
     let result = result.unwrap_or_else(|| {
         Value::from([
             ("run", Value::text(run.id().to_string())),
@@ -73,7 +86,49 @@ pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Resu
         end(stage, child, Status::Cancelled, Cause::new("caller", "its caller ended"))?;
     }
     match parent {
-        Some(parent) => returned(stage, no, &parent, (status, cause, result)),
+        Some(parent) => returned(stage, (no, branch), &parent, (status, cause, result)),
+        None => Ok(()),
+    }
+}
+
+/// Children that a run waits for: many are given up, and the one is told.
+fn leave(stage: &mut Stage<'_>, run: &Run) -> Option<RunNo> {
+    match &run.wait {
+        Wait::Child(child, _) => Some(*child),
+        Wait::Join(join) => {
+            fan::give_up(stage, run.no, join);
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Where a run goes on that fails now: at the `on_failure` of its workflow, once. One of many beside each
+/// other has none of its own: its caller fails in turn.
+fn handler(stage: &Stage<'_>, run: &Run) -> Option<u32> {
+    let own = run.failing.is_none() && run.branch.is_none() && run.ladder.is_none();
+    locate(stage, run).filter(|_| own).and_then(|(_, workflow)| workflow.on_failure)
+}
+
+fn handle(stage: &mut Stage<'_>, mut run: Run, pc: u32, cause: Cause) -> Result<(), ReadError> {
+    let awaited = leave(stage, &run);
+    trace(stage, &mut run, Trace::Failed(cause.clone(), "on_failure".into()));
+    let uncertain = run.effect().is_some_and(Effect::may_have_happened);
+    run.failing = Some(Failing { cause: cause.clone(), pc: run.pc, uncertain });
+    run.error = Some(cause);
+    run.pc = pc;
+    run.status = Status::Active;
+    run.wait = Wait::Ready;
+    run.arms.clear();
+    if run.expires <= stage.now {
+        run.expires = stage.now + limits::FAILURE_LIFETIME;
+    }
+    stage.push(Task::Advance { run: run.no });
+    stage.put(run);
+    match awaited {
+        Some(child) => {
+            end(stage, child, Status::Cancelled, Cause::new("caller", "its caller failed"))
+        }
         None => Ok(()),
     }
 }
@@ -93,6 +148,7 @@ fn announce(stage: &mut Stage<'_>, run: &Run) {
 pub(super) fn closed(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
     let Some(run) = stage.run(no)?.filter(|run| !run.status.is_alive()) else { return Ok(()) };
     announce(stage, &run);
+    stage.push_later(Task::Orphans { run: no });
     for child in stage.view().children(no) {
         let awaited = stage.run(child)?.is_some_and(|child| {
             run.trace.iter().rev().find_map(|entry| match entry.what {
@@ -106,7 +162,8 @@ pub(super) fn closed(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> 
     }
     match (&run.parent, &run.reason) {
         (Some(parent), Some(cause)) => {
-            returned(stage, no, parent, (run.status, cause.clone(), Value::Null))
+            let branch = run.branch.as_ref().map(|branch| (branch.index, run.hash));
+            returned(stage, (no, branch), parent, (run.status, cause.clone(), Value::Null))
         }
         _ => Ok(()),
     }
@@ -115,11 +172,14 @@ pub(super) fn closed(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> 
 /// A child run ended: its caller goes on.
 fn returned(
     stage: &mut Stage<'_>,
-    child: RunNo,
+    (child, branch): (RunNo, Option<(u32, Digest)>),
     parent: &Parent,
     (status, cause, result): (Status, Cause, Value),
 ) -> Result<(), ReadError> {
     let Some(mut run) = stage.take(parent.run)? else { return Ok(()) };
+    if let Some(branch) = branch {
+        return fan::ended(stage, run, branch, (status, cause));
+    }
     let waits = matches!(run.wait, Wait::Child(awaited, _) if awaited == child);
     if run.status != Status::Active || !waits {
         stage.put_unchanged(run);

@@ -15,7 +15,7 @@ use super::alert;
 use super::finish::{self, Ending};
 use super::scope;
 use super::stage::Stage;
-use super::start::{Fault, Seed, arm_subject, begin};
+use super::start::{Entry, Fault, Seed, arm_subject, begin};
 use super::steps::{Await, called, child_hash, deadline, eval, parent_of};
 use super::time;
 use super::waits;
@@ -27,6 +27,9 @@ pub(super) fn raise(
     step: &Step,
     escalate: &EscalateStep,
 ) -> Result<Flow, Fault> {
+    if cursor.run.shadow {
+        return Ok(Flow::Done(result(None, None), "in shadow mode: nobody is told".into()));
+    }
     let bundle = stage.rules.policies.get(&escalate.policy).cloned().ok_or_else(|| {
         Cause::new("policy", format!("there is no escalation `{}` any more", escalate.policy))
     })?;
@@ -64,9 +67,10 @@ pub(super) fn raise(
         lineage: cursor.run.lineage.clone(),
         look_back: cursor.run.look_back,
         taken: cursor.run.taken.clone(),
+        shadow: cursor.run.shadow,
     };
     let until = deadline(stage, step)?;
-    let child = begin(stage, seed, false)?;
+    let child = begin(stage, seed, Entry::Go)?;
     if let Some(mut run) = stage.take(child)? {
         run.ladder =
             Some(Ladder { summary, severity, level: 0, reached: stage.now, acknowledged: None });

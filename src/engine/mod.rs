@@ -9,6 +9,7 @@ mod advance;
 mod alert;
 mod effects;
 mod explain;
+mod fan;
 mod fields;
 mod finish;
 mod gate;
@@ -17,6 +18,7 @@ mod operator;
 mod quarantine;
 mod reads;
 mod records;
+mod rest;
 mod scope;
 mod settle;
 mod stage;
@@ -27,10 +29,13 @@ mod time;
 mod timer;
 mod waits;
 mod wake;
+mod watch;
 
 use std::sync::Arc;
 
-use crate::model::{BundleId, Decision, Input, Instant, ReadError, Retention, View};
+use crate::model::{
+    BundleId, Decision, Input, Instant, ReadError, Reply, Retention, Value, View,
+};
 use crate::rules::{Bundle, RuleSet};
 use stage::Stage;
 
@@ -90,6 +95,12 @@ pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
         }
         Input::Rules => {
             records::rules_changed(&mut stage)?;
+            watch::rules_changed(&mut stage)?;
+            let workflows = world.rules.workflows.len() as i64;
+            Some(Reply::Done(Value::from([("workflows", Value::Int(workflows))])))
+        }
+        Input::Window(key) => {
+            watch::due(&mut stage, key)?;
             None
         }
         Input::Sweep => {

@@ -1,33 +1,51 @@
 //! What people ask for: cancel, retry, acknowledge, resolve.
 
 use crate::model::{
-    Cause, EffectState, Operator, ReadError, Refusal, Reply, Run, RunNo, Status, Task, Text, Trace,
+    Cause, EffectState, Name, Operator, ReadError, Refusal, Reply, Run, RunNo, Status, Task, Text, Trace,
     Value, Wait,
 };
 use crate::rules::Action;
 
 use super::advance::{Cursor, trace};
 use super::effects;
+use super::fan;
 use super::finish::{self, Ending};
 use super::ladder;
 use super::stage::Stage;
 use super::start::{Fault, arm_exits};
 use super::time;
+use super::watch;
 
 /// Does what a person asks for, or says why not.
 pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, ReadError> {
     let no = match &operator {
+        Operator::Reset { workflow, by } => return reset(stage, workflow, by),
         Operator::Cancel { run, .. }
         | Operator::Retry { run, .. }
         | Operator::Acknowledge { run, .. }
+        | Operator::Release { run, .. }
         | Operator::Resolve { run, .. } => *run,
     };
     let Some(run) = stage.take(no)? else {
         return Ok(Reply::Refused(Refusal::NotFound(format!("run {no}"))));
     };
     match operator {
+        // Done above: it is about no run.
+        Operator::Reset { .. } => Ok(done(no, "reset")),
         Operator::Cancel { reason, by, .. } => cancel(stage, run, reason, &by),
         Operator::Retry { assume_done, by, .. } => retry(stage, run, assume_done, &by),
+        Operator::Release { by, .. } => match fan::release(stage, run, &by) {
+            Ok(()) => Ok(done(no, "released")),
+            Err(run) => {
+                let message = format!(
+                    "run {} is {}: only a `foreach` with more items than its `limit` is released",
+                    run.id(),
+                    run.status.as_str()
+                );
+                stage.put_unchanged(run);
+                Ok(Reply::Refused(Refusal::State(message)))
+            }
+        },
         Operator::Acknowledge { by, .. } => match escalation(stage, run)? {
             Ok(run) => {
                 ladder::acknowledge(stage, run, &by)?;
@@ -43,6 +61,24 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
             Err(refusal) => Ok(Reply::Refused(refusal)),
         },
     }
+}
+
+/// Lets a workflow start again whose storm breaker has tripped.
+fn reset(stage: &mut Stage<'_>, workflow: &Name, by: &Text) -> Result<Reply, ReadError> {
+    if watch::reset(stage, workflow)? {
+        let value = Value::from([
+            ("workflow", Value::Text(workflow.clone())),
+            ("status", Value::from("reset")),
+            ("by", Value::Text(by.clone())),
+        ]);
+        return Ok(Reply::Done(value));
+    }
+    let known = stage.rules.workflows.contains_key(workflow);
+    Ok(Reply::Refused(if known {
+        Refusal::State(format!("the storm breaker of `{workflow}` has not tripped"))
+    } else {
+        Refusal::NotFound(format!("workflow `{workflow}`"))
+    }))
 }
 
 fn done(run: RunNo, what: &str) -> Reply {

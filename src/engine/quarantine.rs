@@ -18,8 +18,13 @@ use super::World;
 /// [`ReadError`] when the store fails; a run whose row is damaged is left as it is.
 pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decision, ReadError> {
     let mut decision = Decision::default();
+    if let Input::Window(key) = input {
+        // It would fall due again at once.
+        let due = world.view.window(key).ok().flatten().and_then(|window| window.due);
+        decision.writes.push(Write::Window(key.clone(), due, None));
+    }
     let run = match input {
-        Input::Event(_) | Input::Rules | Input::Sweep => {
+        Input::Event(_) | Input::Rules | Input::Sweep | Input::Window(_) => {
             decision.reply = Some(Reply::Refused(Refusal::Broken(why.to_owned())));
             None
         }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Address, Cause, Instant, Map, Name, ReadError, Record, Task, Text, Value, Write, limits,
+    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Map, Name, Pattern, ReadError, Record,
+    Run, RunNo, Task, Text, Value, Write, limits,
 };
-use crate::rules::{RecordChange, RecordStep, RuleSet};
+use crate::rules::{Filter, RecordChange, RecordStep, RuleSet};
+use crate::script::{EvalError, Host, Scope, Test};
 
+use super::admit;
 use super::advance::{Cursor, Flow};
 use super::stage::Stage;
-use super::start::Fault;
+use super::start::{Fault, lineage_of};
 use super::steps::eval;
 
 /// Records given new index rows in one task.
@@ -26,14 +29,16 @@ pub(super) fn step(
         let message = format!("`{address}` is shipped with the rules and cannot be changed");
         return Err(Cause::new("record", message).into());
     }
+    let shadow = cursor.run.shadow;
     let old = stage.record(&address)?;
     let seen = old.as_ref().map_or(Value::Null, |record| record.as_read());
     cursor.scope.set("old", &seen);
     let mut fields = old.as_ref().map(|record| record.fields.clone()).unwrap_or_default();
     let said = match &step.change {
         RecordChange::Delete => {
-            if old.is_some() {
+            if old.is_some() && !shadow {
                 stage.put_record(address.clone(), None);
+                changed(stage, &cursor.run, &address, (seen.clone(), Value::Null));
             }
             return Ok(Flow::Done(seen, format!("{address} deleted").into()));
         }
@@ -71,10 +76,68 @@ pub(super) fn step(
     };
     let value = record.as_read();
     // Writing what is there already is no change.
+    if shadow {
+        let said = format!("in shadow mode: {address} would be {said}");
+        return Ok(Flow::Done(value, said.into()));
+    }
     if old.is_none_or(|old| old.fields != record.fields) {
         stage.put_record(address.clone(), Some(record));
+        changed(stage, &cursor.run, &address, (seen, value.clone()));
     }
     Ok(Flow::Done(value, format!("{address} {said}").into()))
+}
+
+/// A change is an event where somebody wants to know of it.
+fn changed(stage: &mut Stage<'_>, run: &Run, address: &Address, (old, new): (Value, Value)) {
+    let kind = Text::from(format!("record.{}", address.kind));
+    let subject = Text::from(address.to_string());
+    let waits = |subject: ArmSubject| {
+        let pattern = Pattern::Exact(kind.clone());
+        !stage.view().waiters(&pattern, &subject, RunNo(0), 1).is_empty()
+    };
+    let wanted = stage.rules.watches(&address.kind)
+        || waits(ArmSubject::Is(subject.clone()))
+        || waits(ArmSubject::Any);
+    if !wanted || run.depth >= limits::CAUSE_DEPTH {
+        return;
+    }
+    let revision = stage.record(address).ok().flatten().map_or(0, |record| record.revision);
+    let id = Digest::of(&[
+        kind.as_bytes(),
+        address.id.as_bytes(),
+        &run.hash.0,
+        &run.pc.to_be_bytes(),
+        &revision.to_be_bytes(),
+    ]);
+    let draft = Draft {
+        id: id.to_string().into(),
+        source: format!("adjutant/{}", run.workflow).into(),
+        kind,
+        subject: Some(subject),
+        time: None,
+        data: Value::from([("record", new), ("old", old)]),
+        extensions: Map::new(),
+    };
+    admit::accept(stage, draft, lineage_of(run));
+}
+
+/// Whether a change of a record is one that a filter waits for: false of the old one, true of the new.
+pub(super) fn becomes(
+    host: &dyn Host,
+    filter: &Filter,
+    event: &Event,
+) -> Result<Test, EvalError> {
+    let Some(condition) = &filter.becomes else { return Ok(Test::True) };
+    let test = |which: &str| {
+        let record = event.data.get(which).cloned().unwrap_or_default();
+        let mut scope = Scope::new(event.accepted);
+        scope.set("record", &record);
+        condition.test(&scope, host)
+    };
+    match test("record")? {
+        Test::True if test("old")? == Test::True => Ok(Test::False("it was so before".into())),
+        test => Ok(test),
+    }
 }
 
 fn address_of(value: &Value) -> Result<Address, Cause> {

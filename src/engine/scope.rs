@@ -24,6 +24,9 @@ pub(super) fn of_run(run: &Run, event: &Shared, now: crate::model::Instant) -> S
     scope.share("event", event);
     scope.share("trigger", event);
     scope.set("args", &run.args);
+    for (name, value) in run.branch.iter().flat_map(|branch| &branch.names) {
+        scope.set(name.to_string(), value);
+    }
     set_vars(&mut scope, run);
     set_steps(&mut scope, run);
     set_error(&mut scope, run.error.as_ref());
@@ -62,6 +65,9 @@ pub(super) fn for_templates(run: &Run, event: &Event) -> Arc<Map> {
     map.insert("steps".into(), Value::Map(run.steps.clone()));
     map.insert("args".into(), run.args.clone());
     map.insert("run".into(), Value::text(run.id().to_string()));
+    if let Some(branch) = &run.branch {
+        map.extend(branch.names.clone());
+    }
     if let Some(error) = &run.error {
         map.insert("error".into(), error.to_value());
     }

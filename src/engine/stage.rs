@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use crate::model::{
     Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError,
-    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Write, limits,
+    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Window, WindowKey, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::script::Shared;
 
-use super::{World, advance, finish, records, scope, start, sweep, wake};
+use super::{World, advance, fan, finish, records, scope, start, sweep, wake, watch};
 
 pub(super) struct Stage<'a> {
     pub(super) world: &'a World<'a>,
@@ -23,6 +23,7 @@ pub(super) struct Stage<'a> {
     runs: BTreeMap<RunNo, Staged>,
     events: BTreeMap<EventNo, Arc<StoredEvent>>,
     records: BTreeMap<Address, Option<Arc<Record>>>,
+    windows: BTreeMap<WindowKey, StagedWindow>,
     writes: Vec<Write>,
     commands: Vec<Command>,
     said: Vec<(RunId, Name, Text)>,
@@ -36,6 +37,13 @@ pub(super) struct Stage<'a> {
     started: HashMap<Text, usize>,
     /// The event that expressions saw last, as they see it.
     seen: Option<(EventNo, Shared)>,
+}
+
+struct StagedWindow {
+    /// When it was due before this decision.
+    due: Option<Instant>,
+    /// `None` when it is over.
+    new: Option<Window>,
 }
 
 struct Staged {
@@ -52,6 +60,7 @@ impl<'a> Stage<'a> {
             runs: BTreeMap::new(),
             events: BTreeMap::new(),
             records: BTreeMap::new(),
+            windows: BTreeMap::new(),
             writes: Vec::new(),
             commands: Vec::new(),
             said: Vec::new(),
@@ -99,6 +108,9 @@ impl<'a> Stage<'a> {
                 Task::SweepRuns { after } => sweep::runs(self, after)?,
                 Task::Reindex { kind, after } => records::reindex(self, &kind, after.as_deref())?,
                 Task::Closed { run } => finish::closed(self, run)?,
+                Task::Fan { run } => fan::go_on(self, run)?,
+                Task::Orphans { run } => fan::orphans(self, run)?,
+                Task::Windows { after } => watch::collect(self, after)?,
             }
         }
         Ok(())
@@ -128,6 +140,9 @@ impl<'a> Stage<'a> {
                 }
                 None => Write::RecordGone(address),
             });
+        }
+        for (key, staged) in self.windows {
+            writes.push(Write::Window(key, staged.due, staged.new));
         }
         for task in self.agenda.into_iter().chain(self.later) {
             writes.push(Write::Inbox(self.next_inbox, task));
@@ -308,6 +323,31 @@ impl<'a> Stage<'a> {
 
     pub(super) fn put_record(&mut self, address: Address, record: Option<Record>) {
         self.records.insert(address, record.map(Arc::new));
+    }
+
+    pub(super) fn window(&self, key: &WindowKey) -> Result<Option<Window>, ReadError> {
+        match self.windows.get(key) {
+            Some(staged) => Ok(staged.new.clone()),
+            None => self.view().window(key),
+        }
+    }
+
+    /// Keeps a window, or forgets it.
+    pub(super) fn put_window(
+        &mut self,
+        key: WindowKey,
+        new: Option<Window>,
+    ) -> Result<(), ReadError> {
+        if let Some(staged) = self.windows.get_mut(&key) {
+            staged.new = new;
+            return Ok(());
+        }
+        let old = self.view().window(&key)?;
+        if old.is_some() || new.is_some() {
+            let due = old.and_then(|old| old.due);
+            self.windows.insert(key, StagedWindow { due, new });
+        }
+        Ok(())
     }
 
     /// Records written in this decision.

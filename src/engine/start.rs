@@ -8,14 +8,14 @@ use crate::model::{
     Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, TraceEntry, Value, Verdict, Wait,
     Write, limits,
 };
-use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, Workflow};
+use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, TriggerKind, Workflow};
 use crate::script::{EvalError, Host, Scope, Test};
 
 use super::advance::check_size;
 use super::reads::Reads;
 use super::scope;
 use super::stage::Stage;
-use super::{finish, time};
+use super::{finish, records, rest, time, watch};
 
 /// Workflows asked about an event in one task; the rest goes on from the next.
 const WORKFLOWS_PER_TASK: usize = 64;
@@ -55,7 +55,8 @@ pub(super) fn start(
     Ok(())
 }
 
-type Considered = (Code, Option<Text>, Option<RunNo>);
+/// What a workflow decided about an event, why, and the run it made.
+pub(super) type Considered = (Code, Option<Text>, Option<RunNo>);
 
 /// Asks one workflow.
 fn consider(
@@ -65,9 +66,21 @@ fn consider(
     scope: &mut Scope,
 ) -> Result<Considered, EvalError> {
     let workflow = bundle.main.clone();
+    let noted = watch::note(stage, bundle, event, scope)?;
     if let Some((code, text)) = unmatched(&Reads(stage), &workflow, event, scope)? {
-        return Ok((code, Some(text), None));
+        return Ok(noted.unwrap_or((code, Some(text), None)));
     }
+    launch(stage, bundle, event, scope)
+}
+
+/// Starts a workflow of which a trigger matched, unless it has a reason not to.
+pub(super) fn launch(
+    stage: &mut Stage<'_>,
+    bundle: &Arc<Bundle>,
+    event: &Event,
+    scope: &mut Scope,
+) -> Result<Considered, EvalError> {
+    let workflow = bundle.main.clone();
     let vars = start_vars(&Reads(stage), &workflow, scope)?;
     if let Some(condition) = &workflow.condition
         && let Test::False(text) = condition.test(scope, &Reads(stage))?
@@ -75,19 +88,12 @@ fn consider(
         return Ok((Code::If, Some(text), None));
     }
     let key = match &workflow.key {
-        Some(shape) => Some(key_text(&shape.eval(scope, &Reads(stage))?)?),
+        Some(shape) => Some(key_text(&shape.eval(scope, &Reads(stage))?, "key")?),
         None => None,
     };
-    let turn = turn(stage, &workflow, key.as_deref())?;
-    if let Turn::Busy(holder) = turn {
-        let text = format!("run {holder} of the same key is alive");
-        return Ok((Code::Busy, Some(text.into()), None));
-    }
-    if let Turn::Replace(holders) = &turn {
-        for no in holders {
-            let cause = Cause::new("replaced", format!("event {} started it anew", event.no));
-            finish::end(stage, *no, Status::Cancelled, cause)?;
-        }
+    if watch::is_storm(stage, &workflow, event)? {
+        let text = "its storm breaker has tripped: `adjutant workflows reset` lets it start again";
+        return Ok((Code::Storm, Some(text.into()), None));
     }
     let seed = Seed {
         bundle,
@@ -97,32 +103,70 @@ fn consider(
         parent: None,
         args: Value::Null,
         vars,
-        key,
+        key: key.clone(),
         depth: event.lineage.depth,
         lineage: event.lineage.workflows.clone(),
         look_back: event.no,
         taken: Vec::new(),
+        shadow: false,
     };
-    let queued = match turn {
-        Turn::Wait => true,
-        // Those it replaces may have been in the queue themselves.
-        Turn::Replace(_) => is_full(stage, &workflow)?,
-        Turn::Now | Turn::Busy(_) => false,
+    if workflow.debounce.is_some()
+        && let Some(resting) = rest::begin_anew(stage, &seed).map_err(fault)?
+    {
+        return Ok(resting);
+    }
+    if let Some(text) = watch::throttled(stage, &workflow, key.as_deref())? {
+        return Ok((Code::Throttled, Some(text), None));
+    }
+    if let Some(debounce) = workflow.debounce {
+        let rested = rest::begin(stage, seed, debounce).map_err(fault)?;
+        watch::made(stage, &workflow, key.as_deref())?;
+        return Ok(rested);
+    }
+    let turn = turn(stage, &workflow, key.as_deref())?;
+    let entry = match turn {
+        Turn::Busy(holder) => {
+            let text = format!("run {holder} of the same key is alive");
+            return Ok((Code::Busy, Some(text.into()), None));
+        }
+        Turn::Wait => Entry::Queue,
+        Turn::Now => Entry::Go,
+        Turn::Replace(holders) => {
+            let cause = Cause::new("replaced", format!("event {} started it anew", event.no));
+            replace(stage, holders, cause)?;
+            // Those it replaces may have been in the queue themselves.
+            if is_full(stage, &workflow)? { Entry::Queue } else { Entry::Go }
+        }
     };
-    let no = begin(stage, seed, queued).map_err(|fault| match fault {
-        Fault::Read(error) => EvalError::Read(error),
-        Fault::Cause(cause) => EvalError::Failed(cause.message),
-    })?;
-    Ok((if queued { Code::Queued } else { Code::Fired }, None, Some(no)))
+    let no = begin(stage, seed, entry).map_err(fault)?;
+    watch::made(stage, &workflow, key.as_deref())?;
+    let shadow = || "in shadow mode: it performs nothing".into();
+    let code = if entry == Entry::Queue { Code::Queued } else { Code::Fired };
+    Ok((code, workflow.shadow.then(shadow), Some(no)))
 }
 
-enum Matched {
+/// Ends the runs that a new one replaces.
+fn replace(stage: &mut Stage<'_>, holders: Vec<RunNo>, cause: Cause) -> Result<(), ReadError> {
+    holders
+        .into_iter()
+        .try_for_each(|no| finish::end(stage, no, Status::Cancelled, cause.clone()))
+}
+
+fn fault(fault: Fault) -> EvalError {
+    match fault {
+        Fault::Read(error) => EvalError::Read(error),
+        Fault::Cause(cause) => EvalError::Failed(cause.message),
+    }
+}
+
+/// Whether a trigger takes an event, and why not.
+pub(super) enum Matched {
     Yes,
     No,
     Because(Code, Text),
 }
 
-/// Why none of a workflow's triggers matches; `None` if one does.
+/// Why none of a workflow's triggers starts it by this event alone; `None` if one does.
 pub(super) fn unmatched(
     host: &dyn Host,
     workflow: &Workflow,
@@ -131,8 +175,9 @@ pub(super) fn unmatched(
 ) -> Result<Option<(Code, Text)>, EvalError> {
     let mut why = None;
     for trigger in &workflow.triggers {
-        match matches(host, trigger, &workflow.name, event, scope)? {
-            Matched::Yes => return Ok(None),
+        match takes(host, trigger, &workflow.name, event, scope)? {
+            Matched::Yes if matches!(trigger.kind, TriggerKind::Event) => return Ok(None),
+            Matched::Yes => why = Some((Code::Noted, "it is counted".into())),
             Matched::No => {}
             Matched::Because(code, text) => why = Some((code, text)),
         }
@@ -140,7 +185,8 @@ pub(super) fn unmatched(
     Ok(Some(why.unwrap_or((Code::Where, "no trigger matched".into()))))
 }
 
-fn matches(
+/// Whether a trigger takes an event.
+pub(super) fn takes(
     host: &dyn Host,
     trigger: &Trigger,
     workflow: &Name,
@@ -162,13 +208,15 @@ fn matches(
             return Ok(Matched::Because(Code::Where, text.into()));
         }
     }
-    match &filter.condition {
-        None => Ok(Matched::Yes),
-        Some(condition) => match condition.test(scope, host)? {
-            Test::True => Ok(Matched::Yes),
-            Test::False(text) => Ok(Matched::Because(Code::Where, text)),
-        },
+    if let Some(condition) = &filter.condition
+        && let Test::False(text) = condition.test(scope, host)?
+    {
+        return Ok(Matched::Because(Code::Where, text));
     }
+    Ok(match records::becomes(host, filter, event)? {
+        Test::True => Matched::Yes,
+        Test::False(text) => Matched::Because(Code::Where, text),
+    })
 }
 
 /// The workflow's variables, in order, each seeing the earlier.
@@ -187,25 +235,27 @@ pub(super) fn start_vars(
 }
 
 /// A key is text that is not empty; a number serves as well.
-fn key_text(value: &Value) -> Result<Text, EvalError> {
+pub(super) fn key_text(value: &Value, what: &str) -> Result<Text, EvalError> {
     match value {
         Value::Text(text) if !text.is_empty() && text.len() <= limits::SUBJECT_BYTES => {
             Ok(text.clone())
         }
         Value::Int(number) => Ok(number.to_string().into()),
         Value::Text(text) if text.is_empty() => {
-            Err(EvalError::Failed("`key` is empty: it needs text that tells runs apart".into()))
+            let message = format!("`{what}` is empty: it needs text that tells runs apart");
+            Err(EvalError::Failed(message.into()))
         }
         Value::Text(_) => Err(EvalError::Failed(
-            format!("`key` is longer than {} bytes", limits::SUBJECT_BYTES).into(),
+            format!("`{what}` is longer than {} bytes", limits::SUBJECT_BYTES).into(),
         )),
         other => Err(EvalError::Failed(
-            format!("`key` is {}; it must be text that is not empty", other.type_name()).into(),
+            format!("`{what}` is {}; it must be text that is not empty", other.type_name()).into(),
         )),
     }
 }
 
-enum Turn {
+/// What `mode` and `max` want of one more run.
+pub(super) enum Turn {
     Now,
     Wait,
     Busy(crate::model::RunId),
@@ -213,7 +263,7 @@ enum Turn {
 }
 
 /// What `mode` and `max` say about one more run.
-fn turn(stage: &Stage<'_>, workflow: &Workflow, key: Option<&str>) -> Result<Turn, ReadError> {
+pub(super) fn turn(stage: &Stage<'_>, workflow: &Workflow, key: Option<&str>) -> Result<Turn, ReadError> {
     let holders = match key {
         Some(_) if workflow.mode != Mode::Parallel => {
             stage.holders(&workflow.name, key, limits::PAGE)?
@@ -253,6 +303,19 @@ pub(super) struct Seed<'s> {
     pub(super) lineage: Vec<Name>,
     pub(super) look_back: EventNo,
     pub(super) taken: Vec<(u64, EventNo)>,
+    /// Its caller performs nothing.
+    pub(super) shadow: bool,
+}
+
+/// How a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Entry {
+    /// With its first step.
+    Go,
+    /// In the queue of its key or workflow.
+    Queue,
+    /// When the events of its key have come to rest.
+    Rest(Instant),
 }
 
 /// Why something could not be done: the state, or the rule.
@@ -282,32 +345,32 @@ impl From<EvalError> for Fault {
     }
 }
 
-/// Makes a run and, unless it is queued, lets it go.
-pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Result<RunNo, Fault> {
+/// Makes a run and, unless it has to wait, lets it go.
+pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, entry: Entry) -> Result<RunNo, Fault> {
     let Seed { bundle, workflow, event, .. } = seed;
     let no = stage.new_run();
-    let mut lineage = seed.lineage;
-    if !lineage.contains(&workflow.name) {
-        lineage.push(workflow.name.clone());
-    }
     let mut run = Run {
         no,
         hash: seed.hash,
         workflow: workflow.name.clone(),
         bundle: bundle.id,
-        status: if queued { Status::Queued } else { Status::Active },
+        status: if entry == Entry::Go { Status::Active } else { Status::Queued },
         reason: None,
         event: event.no,
         parent: seed.parent,
         subject: event.subject.clone(),
-        slot: workflow.mode != Mode::Parallel || workflow.max.is_some(),
+        slot: takes_slot(workflow) && !matches!(entry, Entry::Rest(_)),
         key: seed.key,
         args: seed.args,
         vars: seed.vars,
         steps: BTreeMap::new(),
         error: None,
         pc: 0,
-        wait: if queued { Wait::Slot } else { Wait::Ready },
+        wait: match entry {
+            Entry::Go => Wait::Ready,
+            Entry::Queue => Wait::Slot,
+            Entry::Rest(until) => Wait::Rest(until),
+        },
         arms: Vec::new(),
         look_back: seed.look_back,
         taken: seed.taken,
@@ -315,28 +378,55 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, queued: bool) -> Resu
         ended: None,
         expires: expiry(stage, workflow)?,
         depth: seed.depth,
-        lineage,
+        lineage: with_itself(seed.lineage, &workflow.name),
         ladder: None,
         generation: 0,
         uncertain: false,
         trace: vec![TraceEntry { at: stage.now, pc: 0, what: Trace::Began(event.no) }],
         spilled: 0,
+        branch: None,
+        shadow: seed.shadow || workflow.shadow,
+        failing: None,
     };
     check_size(&run)?;
     arm_exits(stage, workflow, &mut run, event)?;
-    if !stage.view().has_bundle(bundle.id)? {
-        stage.write(Write::Bundle(bundle.id, bundle.source.encode().into()));
-    }
-    if queued {
-        run.trace.push(TraceEntry { at: stage.now, pc: 0, what: Trace::Queued });
-    } else {
-        stage.push(Task::Advance { run: no });
+    pin(stage, bundle)?;
+    match entry {
+        Entry::Go => stage.push(Task::Advance { run: no }),
+        Entry::Queue => {
+            run.trace.push(TraceEntry { at: stage.now, pc: 0, what: Trace::Queued });
+        }
+        Entry::Rest(until) => {
+            let what = Trace::Waiting("its events to come to rest".into(), Some(until));
+            run.trace.push(TraceEntry { at: stage.now, pc: 0, what });
+        }
     }
     stage.put(run);
     Ok(no)
 }
 
-fn expiry(stage: &Stage<'_>, workflow: &Workflow) -> Result<Instant, Cause> {
+/// Whether runs of a workflow count for `mode` and `max`.
+pub(super) fn takes_slot(workflow: &Workflow) -> bool {
+    workflow.mode != Mode::Parallel || workflow.max.is_some()
+}
+
+/// The workflows that caused a run, itself included.
+pub(super) fn with_itself(mut lineage: Vec<Name>, workflow: &Name) -> Vec<Name> {
+    if !lineage.contains(workflow) {
+        lineage.push(workflow.clone());
+    }
+    lineage
+}
+
+/// Stores the version that a run is pinned to, with the first of its runs.
+pub(super) fn pin(stage: &mut Stage<'_>, bundle: &Bundle) -> Result<(), ReadError> {
+    if !stage.view().has_bundle(bundle.id)? {
+        stage.write(Write::Bundle(bundle.id, bundle.source.encode().into()));
+    }
+    Ok(())
+}
+
+pub(super) fn expiry(stage: &Stage<'_>, workflow: &Workflow) -> Result<Instant, Cause> {
     time::end(stage, workflow.lifetime, workflow.hours.as_deref())
 }
 

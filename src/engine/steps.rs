@@ -10,8 +10,8 @@ use crate::script::Shape;
 use super::advance::{Cursor, Flow, check_size, trace};
 use super::reads::Reads;
 use super::stage::Stage;
-use super::start::{Fault, Seed, begin, lineage_of};
-use super::{admit, effects, fields, ladder, records, time, waits};
+use super::start::{Entry, Fault, Seed, begin, lineage_of};
+use super::{admit, effects, fan, fields, ladder, records, time, waits};
 
 /// Does one step. Guards and branches are done by the caller.
 pub(super) fn perform(
@@ -64,6 +64,8 @@ pub(super) fn perform(
         Action::WaitFor { filter, timeout, .. } => {
             waits::arm(stage, cursor, step, (filter, timeout))
         }
+        Action::ForEach(each) => fan::foreach(stage, cursor, step, each),
+        Action::Parallel(lists) => fan::parallel(stage, cursor, step, lists),
         Action::Emit { kind, subject, data } => emit(stage, cursor, (kind, subject.as_ref(), data)),
         Action::Vars(vars) => {
             for (name, shape) in vars {
@@ -147,9 +149,10 @@ fn call(
         lineage: cursor.run.lineage.clone(),
         look_back: cursor.run.look_back,
         taken: cursor.run.taken.clone(),
+        shadow: cursor.run.shadow,
     };
     let until = deadline(stage, step)?;
-    let child = begin(stage, seed, false)?;
+    let child = begin(stage, seed, Entry::Go)?;
     Ok(called(stage, cursor, child, if wait { Await::Until(until) } else { Await::Not }))
 }
 
@@ -248,6 +251,10 @@ fn emit(
         data,
         extensions: Map::new(),
     };
+    if run.shadow {
+        let value = Value::from([("id", Value::from(id)), ("no", Value::Int(0))]);
+        return Ok(Flow::Done(value, format!("in shadow mode: {kind} is not emitted").into()));
+    }
     let lineage = lineage_of(run);
     let no = admit::accept(stage, draft, lineage);
     let value = Value::from([("id", Value::from(id)), ("no", Value::Int(no.0 as i64))]);

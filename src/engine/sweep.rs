@@ -3,17 +3,33 @@
 //! An event stays while a run needs it that lives, or that failed and may be retried; a run stays
 //! while it lives or a child of it does.
 
-use crate::model::{EventNo, ReadError, RunNo, Status, Task, Write};
+use std::collections::HashSet;
+
+use crate::model::{BundleId, EventNo, ReadError, RunNo, Status, Task, Write};
 
 use super::stage::Stage;
 
 /// Rows looked at in one task: a millisecond or two, which those who wait for an answer hardly notice.
 const ROWS_PER_TASK: usize = 32;
 
+/// Old versions removed in one sweep: each may be some megabytes of sources.
+const BUNDLES_PER_SWEEP: usize = 64;
+
 /// Begins a sweep over everything.
 pub(super) fn begin(stage: &mut Stage<'_>) {
     stage.push(Task::SweepRuns { after: RunNo(0) });
     stage.push(Task::SweepEvents { after: EventNo(0) });
+    bundles(stage);
+}
+
+/// Old versions of the rules that no run needs.
+fn bundles(stage: &mut Stage<'_>) {
+    let all = stage.rules.workflows.values().chain(stage.rules.policies.values());
+    let in_force: HashSet<BundleId> = all.map(|bundle| bundle.id).collect();
+    let idle = stage.view().idle_bundles();
+    for id in idle.into_iter().filter(|id| !in_force.contains(id)).take(BUNDLES_PER_SWEEP) {
+        stage.write(Write::BundleGone(id));
+    }
 }
 
 /// One page of events.

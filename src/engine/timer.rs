@@ -9,7 +9,7 @@ use super::advance::{Cursor, keep, locate, trace};
 use super::effects;
 use super::finish::{self, Ending};
 use super::stage::Stage;
-use super::{ladder, waits};
+use super::{fan, ladder, rest, waits};
 
 /// Does what is due in a run. A timer that came too early, or twice, does nothing.
 pub(super) fn due(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
@@ -26,7 +26,9 @@ pub(super) fn due(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
         Wait::Until(_) => delay_over(stage, run),
         Wait::Event(_) => wait_over(stage, run),
         Wait::Child(child, _) => child_late(stage, run, child),
+        Wait::Join(_) => join_late(stage, run),
         Wait::Effect(_) => try_again(stage, run),
+        Wait::Rest(_) => rest::over(stage, run),
         Wait::Ready | Wait::Slot | Wait::Over => {
             stage.put_unchanged(run);
             Ok(())
@@ -84,6 +86,18 @@ fn child_late(stage: &mut Stage<'_>, mut run: Run, child: RunNo) -> Result<(), R
     let message = format!("run {child}, which it called, did not end in time");
     finish::fail_step_and_go_on(stage, run, step, Cause::new("timeout", message))?;
     finish::end(stage, child, Status::Cancelled, Cause::new("timeout", "its caller's time was up"))
+}
+
+fn join_late(stage: &mut Stage<'_>, mut run: Run) -> Result<(), ReadError> {
+    trace(stage, &mut run, Trace::TimedOut);
+    if let Wait::Join(join) = std::mem::replace(&mut run.wait, Wait::Ready) {
+        fan::give_up(stage, run.no, &join);
+    }
+    let located = locate(stage, &run);
+    let step = located.as_ref().and_then(|(_, workflow)| workflow.steps.get(run.pc as usize));
+    let Some(step) = step else { return go_on(stage, run) };
+    let cause = Cause::new("timeout", "not all of them were over in time");
+    finish::fail_step_and_go_on(stage, run, step, cause)
 }
 
 fn try_again(stage: &mut Stage<'_>, run: Run) -> Result<(), ReadError> {

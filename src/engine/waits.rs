@@ -11,6 +11,7 @@ use crate::script::{Shape, Test};
 
 use super::advance::{Cursor, Flow, trace};
 use super::reads::Reads;
+use super::records;
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, arm_subject};
@@ -133,9 +134,13 @@ pub(super) fn holds(
     filter: &Filter,
     candidate: &Event,
 ) -> Result<bool, Fault> {
-    let Some(condition) = &filter.condition else { return Ok(true) };
-    let scope = scope::of_filter(run, trigger, candidate, stage.now);
-    Ok(condition.test(&scope, &Reads(stage))? == Test::True)
+    if let Some(condition) = &filter.condition {
+        let scope = scope::of_filter(run, trigger, candidate, stage.now);
+        if condition.test(&scope, &Reads(stage))? != Test::True {
+            return Ok(false);
+        }
+    }
+    Ok(records::becomes(&Reads(stage), filter, candidate)? == Test::True)
 }
 
 /// The result of a wait that an event ended.

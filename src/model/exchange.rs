@@ -9,7 +9,9 @@ use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunId, RunN
 use super::record::Record;
 use super::run::{Run, TraceEntry};
 use super::task::Task;
+use super::time::Instant;
 use super::value::{Map, Text, Value};
+use super::window::{Window, WindowKey};
 
 /// Every reason for the engine to wake. Closed.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub enum Input {
     Rules,
     /// Time to remove what is past its retention.
     Sweep,
+    /// A window has to be looked at.
+    Window(WindowKey),
 }
 
 impl Input {
@@ -61,6 +65,7 @@ impl Input {
             Self::Inbox(no, _) => format!("item {no} of the inbox"),
             Self::Rules => "the rules".to_owned(),
             Self::Sweep => "the sweep".to_owned(),
+            Self::Window(key) => format!("{} of {}", key.what, key.workflow),
         }
     }
 
@@ -132,6 +137,20 @@ pub enum Operator {
         /// Who asks.
         by: Text,
     },
+    /// Let the children of a `foreach` begin, of which there are more than its `limit`.
+    Release {
+        /// The run.
+        run: RunNo,
+        /// Who asks.
+        by: Text,
+    },
+    /// Let a workflow start runs again after its storm breaker has tripped.
+    Reset {
+        /// The workflow.
+        workflow: Name,
+        /// Who asks.
+        by: Text,
+    },
     /// Resolve an escalation.
     Resolve {
         /// The escalation's run.
@@ -167,6 +186,10 @@ pub enum Write {
     Identity(Digest, EventNo, Digest),
     /// A new or changed run, with what it was before.
     Run(Option<Arc<Run>>, Arc<Run>),
+    /// Some of what the children of a run are for, until they begin: by the number of the piece.
+    Items(RunNo, u32, Vec<Value>),
+    /// These children have begun, or never will.
+    ItemsGone(RunNo, u32),
     /// Entries of a run's story that left its row; the number is that of the first.
     Spill(RunNo, u32, Vec<TraceEntry>),
     /// A new or changed record with the values of its declared indexes.
@@ -179,6 +202,10 @@ pub enum Write {
     InboxDone(InboxNo),
     /// A version that a run is pinned to, as encoded sources.
     Bundle(BundleId, Arc<[u8]>),
+    /// A new or changed window, with when it was due before; `None`: it is over.
+    Window(WindowKey, Option<Instant>, Option<Window>),
+    /// A version that no run needs any more.
+    BundleGone(BundleId),
     /// The declared indexes of every record kind, so that a change is noticed at start.
     Indexes(Vec<(Name, Vec<Name>)>),
 }

@@ -67,5 +67,31 @@ pub const RECIPIENTS: usize = 100;
 pub const LIFETIME: Span = Span::from_days(366);
 /// Bytes of a response that become a step's result; the rest of a longer one is not read.
 pub const RESPONSE_BYTES: usize = 48 * 1024;
+/// Children that a `foreach` may be made to have: pages of them begin one after the other, and what
+/// became of each is remembered.
+pub const CHILDREN: usize = 10_000;
+/// Children that a `foreach` has without a `limit` of its own: more is seldom meant.
+pub const CHILDREN_USUAL: usize = 100;
+/// Children of one step that are under way at a time, unless `max_parallel` says less: enough to keep
+/// every lane busy, and few enough for others to have their turns.
+pub const CHILDREN_RUNNING: usize = 256;
+/// Bytes of what the children of one step failed of; of the rest only the code is kept.
+pub const FAILURES_BYTES: usize = 64 * 1024;
+/// What the children of one step are for, in pieces of so many.
+pub const ITEMS_PER_PIECE: usize = 64;
+/// Instants that one window keeps: `at_least` of a `count` and `max` of a `throttle` are no more, since
+/// all of them are read and written again with each.
+pub const WINDOW_TIMES: usize = 1_000;
+/// Bytes of the last event that a window keeps: a larger one is kept without its payload.
+pub const WINDOW_EVENT_BYTES: usize = 16 * 1024;
+/// Runs that a schedule with `catchup: all` makes for instants it missed.
+pub const CATCH_UP: u64 = 1_000;
+/// How late an instant of a schedule is only late, and not missed.
+pub const ON_TIME: Span = Span::from_secs(60);
+/// Runs of one workflow that events caused by other runs may start in a minute: past this they cause
+/// each other. Twice the largest fan-out, so that one whose items all emit is none.
+pub const STORM: u64 = 2 * CHILDREN as u64;
+/// How long a run that failed because its life was over has for its `on_failure`.
+pub const FAILURE_LIFETIME: Span = Span::from_days(1);
 /// Rows of one page of a listing.
 pub const PAGE: usize = 1_000;

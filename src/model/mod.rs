@@ -19,6 +19,7 @@ mod time;
 mod value;
 mod verdict;
 mod view;
+mod window;
 
 pub use address::{Address, AddressError};
 pub use duration::{Duration, DurationError};
@@ -30,10 +31,12 @@ pub use link::{Link, LinkError, LinkKey, LinkVerb};
 pub use record::Record;
 pub use retention::Retention;
 pub use run::{
-    Arm, ArmRole, ArmSubject, Ladder, Origin, Parent, Run, Status, Trace, TraceEntry, Wait,
+    Arm, ArmRole, ArmSubject, Branch, Failing, Join, Ladder, Origin, Parent, Run, Status, Trace,
+    TraceEntry, Wait,
 };
 pub use task::Task;
 pub use time::{Instant, Span};
 pub use value::{Map, Text, Value};
 pub use verdict::{Code, Verdict};
 pub use view::{ReadError, View};
+pub use window::{Window, WindowKey};

@@ -74,6 +74,33 @@ pub struct Run {
     pub trace: Vec<TraceEntry>,
     /// How many older entries are in rows of their own.
     pub spilled: u32,
+    /// For one of many beside each other (`foreach`, `parallel`): which it is, and what it sees.
+    pub branch: Option<Branch>,
+    /// It decides and performs nothing: its workflow was in shadow mode when it began.
+    pub shadow: bool,
+    /// It has failed and does what its workflow says for that.
+    pub failing: Option<Failing>,
+}
+
+/// What a run of a `foreach` or `parallel` has besides what it took over from its caller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Branch {
+    /// Its place among those beside it, from 0.
+    pub index: u32,
+    /// Names that its expressions see besides the usual ones: the item, `index`, those of branches
+    /// above it.
+    pub names: Map,
+}
+
+/// Why and where a run failed, while its `on_failure` is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Failing {
+    /// Why.
+    pub cause: Cause,
+    /// The step that failed: an operator's retry begins there.
+    pub pc: u32,
+    /// Whether the effect of that step may have been performed.
+    pub uncertain: bool,
 }
 
 /// Where a run stands. Append only.
@@ -126,6 +153,8 @@ pub enum Origin<'a> {
     Event(&'a str, &'a str),
     /// A step of a parent run, and how often a person had it tried again.
     Child(Digest, u32, u16),
+    /// The same of a step that has many children: which of them.
+    Branch(Digest, u32, u16, u32),
 }
 
 impl Origin<'_> {
@@ -142,6 +171,14 @@ impl Origin<'_> {
                 &parent.0,
                 &pc.to_be_bytes(),
                 &generation.to_be_bytes(),
+            ]),
+            Self::Branch(parent, pc, generation, index) => Digest::of(&[
+                workflow.as_bytes(),
+                b"branch",
+                &parent.0,
+                &pc.to_be_bytes(),
+                &generation.to_be_bytes(),
+                &index.to_be_bytes(),
             ]),
         }
     }
@@ -175,6 +212,28 @@ pub enum Wait {
     Effect(Box<Effect>),
     /// Nothing any more.
     Over,
+    /// Its children, which do the same beside each other.
+    Join(Box<Join>),
+    /// Events of its key to come to rest: it begins at the instant, with the last of them.
+    Rest(Instant),
+}
+
+/// How far the children of a `foreach` or `parallel` are. What they are for lies in rows of its own
+/// until they begin.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Join {
+    /// When all must be over.
+    pub until: Option<Instant>,
+    /// How many there are.
+    pub total: u32,
+    /// How many have begun, in order.
+    pub begun: u32,
+    /// How many of those are not over.
+    pub running: u32,
+    /// Which failed, and why; in order of their end.
+    pub failed: Vec<(u32, Cause)>,
+    /// There are more than the step's `limit`: none begins until a person lets them.
+    pub held: bool,
 }
 
 /// One thing a run listens for.
@@ -311,6 +370,8 @@ impl Run {
         let waits = match &self.wait {
             Wait::Until(at) | Wait::Event(at) => Some(*at),
             Wait::Child(_, until) => *until,
+            Wait::Rest(at) => Some(*at),
+            Wait::Join(join) => join.until,
             Wait::Effect(effect) => match effect.state {
                 EffectState::Backoff { until } => Some(until),
                 EffectState::Pending | EffectState::Started { .. } | EffectState::Held => None,

@@ -57,4 +57,19 @@ pub enum Task {
         /// The run.
         run: RunNo,
     },
+    /// Begin children of a run that waits for many.
+    Fan {
+        /// The run.
+        run: RunNo,
+    },
+    /// End the children that a run still has, which is over or waits for them no more.
+    Orphans {
+        /// The run.
+        run: RunNo,
+    },
+    /// Remove windows that no rule in force asks for, those after a workflow, a purpose and a key.
+    Windows {
+        /// The last one looked at.
+        after: Option<(Name, Text, Text)>,
+    },
 }

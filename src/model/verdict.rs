@@ -39,6 +39,14 @@ pub enum Code {
     Exited,
     /// A running escalation took it: resolved.
     Resolved,
+    /// `throttle`: as many as may start have started.
+    Throttled,
+    /// `debounce`: a run of the same key rests, and will begin with this event instead.
+    Rested,
+    /// `count` or `absent`: noted, and nothing is to start yet.
+    Noted,
+    /// The storm breaker of the workflow has tripped: nothing starts until a person resets it.
+    Storm,
 }
 
 impl Code {
@@ -56,6 +64,10 @@ impl Code {
             Self::Woke => "woke",
             Self::Exited => "exited",
             Self::Resolved => "resolved",
+            Self::Throttled => "throttled",
+            Self::Rested => "rested",
+            Self::Noted => "noted",
+            Self::Storm => "storm",
         }
     }
 }

@@ -10,6 +10,7 @@ use super::record::Record;
 use super::run::{ArmSubject, Run};
 use super::time::Instant;
 use super::value::{Text, Value};
+use super::window::{Window, WindowKey};
 
 /// Why a read failed. The decision that asked is dropped whole.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -86,6 +87,8 @@ pub trait View {
     /// # Errors
     /// See [`View::run`].
     fn has_bundle(&self, id: BundleId) -> Result<bool, ReadError>;
+    /// Versions that are stored and that no living or failed run is pinned to.
+    fn idle_bundles(&self) -> Vec<BundleId>;
     /// The declared indexes at the last [`super::Write::Indexes`].
     ///
     /// # Errors
@@ -105,6 +108,22 @@ pub trait View {
     fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
     /// Living children of a run.
     fn children(&self, run: RunNo) -> Vec<RunNo>;
+    /// A piece of what the children of a run are for, if none of them has begun.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn items(&self, run: RunNo, piece: u32) -> Result<Option<Vec<Value>>, ReadError>;
+    /// What is remembered under a key.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn window(&self, key: &WindowKey) -> Result<Option<Window>, ReadError>;
+    /// Keys of windows in order, after `after`, at most `limit`.
+    ///
+    /// # Errors
+    /// See [`View::run`].
+    fn windows(&self, after: Option<&WindowKey>, limit: usize)
+    -> Result<Vec<WindowKey>, ReadError>;
     /// Events with this subject after `after`, the newest `limit` of them, oldest first. May contain a few
     /// with another subject: the event's row decides.
     fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo>;

@@ -43,6 +43,19 @@ impl Library {
         }
     }
 
+    /// Takes the bundles of another rule set as those in force. The earlier ones may have runs, and are kept
+    /// as other old versions are.
+    pub(super) fn put_in_force(&mut self, rules: &RuleSet) {
+        let new = Self::new(rules).current;
+        let earlier = std::mem::replace(&mut self.current, new);
+        let old = self.old.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (id, bundle) in earlier {
+            if !self.current.contains_key(&id) {
+                old.keep(id, Some(bundle));
+            }
+        }
+    }
+
     /// Reading sources from `state`.
     #[must_use]
     pub fn over<'a>(&'a self, state: &'a State) -> Shelf<'a> {

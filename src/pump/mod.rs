@@ -24,8 +24,8 @@ use crate::store::{Batch, State, Store};
 pub use library::Library;
 pub use query::{Account, Answer, Query, Story};
 
-/// Recovery, the inbox, timers, pending effects, sweeps.
-const SOURCES: usize = 5;
+/// Recovery, the inbox, timers, pending effects, windows, sweeps.
+const SOURCES: usize = 6;
 /// Due runs looked up at a time.
 const DUE_PAGE: usize = 64;
 
@@ -150,6 +150,22 @@ impl<T> Pump<T> {
         self.decide(now, input, token)
     }
 
+    /// Puts another rule set in force: what is decided from here on is decided by it, and living runs stay
+    /// with the version they began with. `token` gets the reply when it is durable.
+    ///
+    /// # Errors
+    /// As [`Pump::take`].
+    pub fn put_in_force(
+        &mut self,
+        now: Instant,
+        rules: Arc<RuleSet>,
+        token: Option<T>,
+    ) -> Result<(), ReadError> {
+        self.library.put_in_force(&rules);
+        self.rules = rules;
+        self.decide(now, Input::Rules, token)
+    }
+
     /// Answers a question; the answer leaves when everything it may have seen is durable. That a
     /// row is damaged is an answer too: looking at it must not stop everything else.
     ///
@@ -200,13 +216,29 @@ impl<T> Pump<T> {
                 if self.state.next_due().is_none_or(|due| due > now) {
                     return Ok(false);
                 }
-                for run in self.state.due(now, DUE_PAGE) {
+                let due = self.state.due(now, DUE_PAGE);
+                if due.is_empty() {
+                    return Ok(false);
+                }
+                for run in due {
                     self.decide(now, Input::Timer(run), None)?;
                 }
             }
             3 => {
                 let Some(run) = self.state.startable() else { return Ok(false) };
                 self.decide(now, Input::Start(run), None)?;
+            }
+            4 => {
+                if self.state.next_due().is_none_or(|due| due > now) {
+                    return Ok(false);
+                }
+                let due = self.state.due_windows(now, DUE_PAGE);
+                if due.is_empty() {
+                    return Ok(false);
+                }
+                for key in due {
+                    self.decide(now, Input::Window(key), None)?;
+                }
             }
             _ => {
                 if !self.sweep_now {

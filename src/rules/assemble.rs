@@ -41,6 +41,7 @@ pub(super) struct Loaded {
     pub calendars: BTreeMap<Name, Calendar>,
     pub purposes: BTreeMap<Name, Purpose>,
     pub records: BTreeMap<Name, RecordKind>,
+    pub kinds: BTreeSet<Text>,
 }
 
 /// A document whose kind is known.
@@ -307,6 +308,7 @@ impl Parts {
             .filter(|built| !built.source.policy)
             .map(|built| (&built.source.name, built))
             .collect();
+        let kinds = self.built.iter().flat_map(|built| built.used.kinds.iter().cloned()).collect();
         let mut bundles = (BTreeMap::new(), BTreeMap::new());
         for built in &self.built {
             let family = calls::family(built, &workflows);
@@ -338,6 +340,7 @@ impl Parts {
             calendars: self.calendars,
             purposes: self.purposes,
             records: self.records,
+            kinds,
         })
     }
 }

@@ -42,6 +42,8 @@ pub(super) struct Reported;
 /// What a document uses of others.
 #[derive(Debug, Default)]
 pub(super) struct Used {
+    /// Kinds of records whose changes it takes.
+    pub kinds: BTreeSet<Text>,
     /// Workflows it calls, and where first.
     pub calls: BTreeMap<Name, Range<usize>>,
     /// Templates, and where first.
@@ -56,6 +58,8 @@ pub(super) struct Used {
 /// What `steps.<id>` and `vars.<name>` may say.
 #[derive(Debug, Default)]
 pub(super) struct Local {
+    /// Names of items and of their places, of every `foreach` around what is being compiled.
+    pub items: Vec<Text>,
     /// Ids of steps, wherever they stand.
     pub ids: BTreeSet<Text>,
     /// Variables, of the workflow and of every `vars:` step.
@@ -78,6 +82,8 @@ impl Place {
     pub(super) const START: Self = Self::of(&["event", "vars"]);
     /// Steps, and filters in a running workflow.
     pub(super) const STEP: Self = Self::of(&["event", "trigger", "vars", "steps", "args"]);
+    /// `becomes` of a change of a record.
+    pub(super) const RECORD: Self = Self::of(&["record"]);
     /// A purpose's `allow`.
     pub(super) const PURPOSE: Self = Self::of(&["recipient"]);
 
@@ -100,8 +106,14 @@ impl Place {
         Self { secret: true, ..self }
     }
 
-    fn names(self) -> Names {
+    /// What expressions see here, within loops over items of these names.
+    fn names(self, items: &[Text]) -> Names {
         let mut names = Names::of(self.names);
+        if self.names.contains(&"steps") {
+            for item in items {
+                names = names.and(item.to_string());
+            }
+        }
         if self.error {
             names = names.and("error");
         }
@@ -153,7 +165,7 @@ impl Cx<'_> {
             return None;
         }
         self.check_mentions(node, source, 0, place);
-        match Condition::compile(self.sandbox, source, &place.names(), lenient) {
+        match Condition::compile(self.sandbox, source, &place.names(&self.local.items), lenient) {
             Ok(condition) => Some(condition),
             Err(error) => {
                 self.script_error(node, 0, error);
@@ -166,7 +178,7 @@ impl Cx<'_> {
     pub(super) fn expression(&mut self, node: &Node, what: &str, place: Place) -> Option<Expr> {
         let source = self.sink.raw(node, what)?;
         self.check_mentions(node, source, 0, place);
-        match self.sandbox.expr(source, &place.names()) {
+        match self.sandbox.expr(source, &place.names(&self.local.items)) {
             Ok(expr) => Some(expr),
             Err(error) => {
                 self.script_error(node, 0, error);
@@ -231,7 +243,7 @@ impl Cx<'_> {
                 .help("put long texts into a template");
             return None;
         }
-        match Shape::text(self.sandbox, text, &place.names()) {
+        match Shape::text(self.sandbox, text, &place.names(&self.local.items)) {
             Ok(shape) => {
                 let mut from = 0;
                 for expr in shape.exprs() {
@@ -260,7 +272,7 @@ impl Cx<'_> {
         }
         // Compiled once as it stands, so that a mistake is reported where it is.
         self.scalar_shape(node, id, Place::STEP)?;
-        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &Place::STEP.names()).ok()
+        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &Place::STEP.names(&self.local.items)).ok()
     }
 
     /// Named values: headers, `vars`.
@@ -418,7 +430,8 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         }
         "vars" => "`vars` cannot be used here, only `event`",
         "event" => "no event is at hand here",
-        "record" | "member" | "item" | "index" => {
+        "item" | "index" => "`item` and `index` are there only in the steps of a `foreach`",
+        "record" | "member" => {
             "there is no such variable here; `record(\"kind/id\")` reads a record"
         }
         _ => return None,

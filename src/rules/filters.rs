@@ -1,4 +1,4 @@
-//! Filters: which events a trigger, a wait, an exit or a resolution takes.
+//! Filters: which events a wait, an exit, a resolution and most triggers take.
 
 use crate::model::{Pattern, Text};
 use crate::script::{Condition, Shape};
@@ -6,47 +6,28 @@ use crate::script::{Condition, Shape};
 use super::compile::{Cx, Place, Reported};
 use super::decode::Fields;
 use super::keys;
-use super::program::{Filter, FilterSubject, Trigger};
+use super::program::{Filter, FilterSubject};
 use super::suggest;
+use super::trigger;
 use super::yaml::{Kind, Node};
 
 /// Event types a filter may list: each is an entry in an index for every waiting run.
 const TYPES: usize = 100;
 
-/// One trigger of a workflow.
-pub(super) fn trigger(cx: &mut Cx<'_>, node: &Node) -> Option<Trigger> {
-    let fields = filter_fields(cx, node, &keys::TRIGGER, "triggers")?;
-    let filter = filter(cx, fields, Place::TRIGGER);
-    let own = match fields.get("own") {
-        Some(node) => cx.sink.boolean(node, "own")?,
-        None => false,
-    };
-    Some(Trigger { filter: filter?, own })
-}
-
 /// A filter in a running workflow, as a map; `what` is the key it stands under.
-pub(super) fn running(cx: &mut Cx<'_>, node: &Node, what: &str, place: Place) -> Option<Filter> {
-    let fields = filter_fields(cx, node, &keys::FILTER, what)?;
+pub(super) fn running(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<Filter> {
+    let record = node.get("record").is_some();
+    let fields = fields_of(cx, node, if record { &keys::RECORD_FILTER } else { &keys::FILTER })?;
     filter(cx, fields, place)
 }
 
-/// Checks the keys of a filter; kinds that come later are refused by their main key alone.
-fn filter_fields<'n>(
+/// Checks the keys of a filter.
+pub(super) fn fields_of<'n>(
     cx: &mut Cx<'_>,
     node: &'n Node,
     table: &super::decode::Table,
-    what: &str,
 ) -> Option<Fields<'n>> {
-    if let Some(entries) = node.entries() {
-        let later = entries.iter().find(|entry| {
-            keys::LATER_TRIGGERS.contains(&entry.key.as_str())
-                && (what == "triggers" || entry.key == "record")
-        });
-        if let Some(entry) = later {
-            cx.sink.later(entry.key_span.clone(), &entry.key);
-            return None;
-        }
-    } else if let Some(scalar) = node.scalar() {
+    if let Some(scalar) = node.scalar() {
         let message = format!("{} is an object, not text", table.what);
         cx.sink
             .error("wrong-type", node.head(), message)
@@ -58,9 +39,17 @@ fn filter_fields<'n>(
 
 /// The common part of all filters.
 pub(super) fn filter(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<Filter> {
+    if fields.get("record").is_some() {
+        return trigger::becomes(cx, fields, place);
+    }
     let patterns = fields.get("event").and_then(|node| patterns(cx, node, "event"));
     let (condition, subject) = qualifiers(cx, fields, place);
-    Some(Filter { patterns: patterns?, condition: condition.ok()?, subject: subject? })
+    Some(Filter {
+        patterns: patterns?,
+        condition: condition.ok()?,
+        subject: subject?,
+        becomes: None,
+    })
 }
 
 /// `where` and `subject`.

@@ -10,7 +10,7 @@ use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::program::{Action, BranchArm, Pc, Retry, Step};
 use super::yaml::{Entry, Kind, Node};
-use super::{keys, step_mail, step_state, step_wait, step_web};
+use super::{keys, step_mail, step_many, step_state, step_wait, step_web};
 
 /// Steps of one document after flattening, ladders with their rounds included: a run's position
 /// and its trace are kept by number, and people must be able to read the story.
@@ -28,7 +28,7 @@ pub(super) struct Flow<'c, 'a> {
 
 /// A place that is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Label(Pc);
+pub(super) struct Label(pub(super) Pc);
 
 /// What surrounds a block.
 #[derive(Clone, Debug)]
@@ -51,7 +51,13 @@ pub(super) struct Common<'n> {
 
 impl<'c, 'a> Flow<'c, 'a> {
     pub(super) fn new(cx: &'c mut Cx<'a>) -> Self {
-        Self { cx, steps: Vec::new(), labels: Vec::new(), full: false }
+        Self { cx, steps: Vec::new(), labels: vec![Pc::MAX], full: false }
+    }
+
+    /// The end of the list, wherever that will be: the end of every run.
+    #[expect(clippy::unused_self, reason = "a label means something within its list only")]
+    pub(super) const fn end(&self) -> Label {
+        Label(0)
     }
 
     /// A label that is not bound yet.
@@ -96,6 +102,7 @@ impl<'c, 'a> Flow<'c, 'a> {
 
     /// The list, with every label resolved.
     pub(super) fn finish(mut self) -> Vec<Step> {
+        self.bind(self.end());
         let place = |pc: &mut Pc| *pc = self.labels[*pc as usize];
         for step in &mut self.steps {
             place(&mut step.next);
@@ -103,6 +110,8 @@ impl<'c, 'a> Flow<'c, 'a> {
             match &mut step.action {
                 Action::WaitFor { on_timeout, .. } => on_timeout.iter_mut().for_each(place),
                 Action::Branch(arms) => arms.iter_mut().for_each(|arm| place(&mut arm.target)),
+                Action::ForEach(each) => place(&mut each.body),
+                Action::Parallel(lists) => lists.iter_mut().for_each(place),
                 _ => {}
             }
         }
@@ -125,6 +134,14 @@ impl<'c, 'a> Flow<'c, 'a> {
             }
         }
         begin
+    }
+
+    /// Compiles a list of steps that is done by runs of its own; the label of its beginning. A step of it
+    /// that fails ends its run, and what surrounds the list handles the failure of all of them.
+    pub(super) fn apart(&mut self, node: &Node, path: &str, around: &Around) -> Label {
+        let around = Around { on_error: None, ..around.clone() };
+        let end = self.end();
+        self.block(node, path, &around, end)
     }
 
     fn step(&mut self, node: &Node, path: &str, around: &Around, next: Label) {
@@ -177,6 +194,10 @@ impl<'c, 'a> Flow<'c, 'a> {
         let action = match main.key.as_str() {
             "then" => return self.branch(node, main, fields, path, (around, next)),
             "switch" => return self.switch(node, main, path, around, next),
+            "foreach" => {
+                return step_many::foreach(self, node, main, common, (path, around, next));
+            }
+            "parallel" => return step_many::parallel(self, node, main, (path, around, next)),
             "wait_for" => return step_wait::wait_for(self, node, common, (path, around, next)),
             "email" => {
                 let class = around.urgent.then_some(Class::Urgent);

@@ -50,14 +50,14 @@ const WORKFLOW: Table = Table {
         Key::optional("key", "what runs are kept apart by"),
         Key::optional("mode", "what happens when a run of the same key is alive"),
         Key::optional("max", "runs alive at a time; more are queued"),
-        Key::later("throttle", "how many runs may start in a span of time"),
-        Key::later("debounce", "waits until events of a key have come to rest"),
+        Key::optional("throttle", "how many runs of a key may start in a span of time"),
+        Key::optional("debounce", "how long events of a key must have come to rest"),
         Key::optional("hours", "the calendar of its durations"),
         Key::optional("vars", "values computed once, when a run starts"),
         Key::optional("exit", "what ends a run wherever it is"),
         Key::optional("lifetime", "how long a run may live"),
-        Key::later("on_failure", "steps for a run that failed"),
-        Key::later("shadow", "decides and records, and performs nothing"),
+        Key::optional("on_failure", "steps for a run that failed"),
+        Key::optional("shadow", "`true` decides and tells, and performs nothing"),
         Key::required("steps", "what a run does, in order"),
     ],
 };
@@ -128,8 +128,19 @@ pub static LEVEL: Table = Table {
     ],
 };
 
-/// A trigger.
-pub static TRIGGER: Table = Table {
+/// A kind of trigger.
+#[derive(Debug)]
+pub struct TriggerTable {
+    /// Its main key.
+    pub main: &'static str,
+    /// What it may hold; `None`: not supported yet.
+    pub table: Option<Table>,
+}
+
+/// Events, the most common trigger.
+pub static TRIGGER: Table = EVENT;
+
+const EVENT: Table = Table {
     what: "a trigger",
     keys: &[
         Key::required("event", "types of events: one, a list, or a prefix `lead.*`"),
@@ -139,9 +150,102 @@ pub static TRIGGER: Table = Table {
     ],
 };
 
-/// What may start a workflow one day; each of these keys names another kind of trigger.
-pub static LATER_TRIGGERS: &[&str] =
-    &["schedule", "count", "absent", "webhook", "files", "poll", "record"];
+/// Every kind of trigger.
+pub static TRIGGERS: &[TriggerTable] = &[
+    TriggerTable { main: "event", table: Some(EVENT) },
+    TriggerTable {
+        main: "record",
+        table: Some(Table {
+            what: "a `record` trigger",
+            keys: &[
+                Key::required("record", "the kind of records"),
+                Key::required("becomes", "what becomes true of one"),
+                Key::optional("where", "which changes: `event.data.record`, `event.data.old`"),
+                Key::optional("subject", "whose: the record's address"),
+                Key::optional("own", "`true`: also changes that this workflow made"),
+            ],
+        }),
+    },
+    TriggerTable {
+        main: "webhook",
+        table: Some(Table {
+            what: "a `webhook` trigger",
+            keys: &[
+                Key::required("webhook", "the name of an inbound webhook: `/hooks/NAME`"),
+                Key::optional("where", "which of its events"),
+                Key::optional("subject", "whose"),
+            ],
+        }),
+    },
+    TriggerTable {
+        main: "schedule",
+        table: Some(Table {
+            what: "a `schedule` trigger",
+            keys: &[
+                Key::required("schedule", "minute, hour, day, month, weekday: `0 9 * * 1-5`"),
+                Key::required("timezone", "whose clock: a zone such as `Europe/Berlin`"),
+                Key::optional("hours", "moves an instant to this calendar's next opening"),
+                Key::optional("catchup", "`none`, `last` or `all` of what was missed"),
+            ],
+        }),
+    },
+    TriggerTable {
+        main: "count",
+        table: Some(Table {
+            what: "a `count` trigger",
+            keys: &[
+                Key::required("count", "types of events"),
+                Key::optional("where", "which of them"),
+                Key::required("by", "what is counted apart: `${event.subject}`"),
+                Key::required("at_least", "how many make it start"),
+                Key::required("within", "in how long"),
+                Key::optional("own", "`true`: also events that this workflow caused"),
+            ],
+        }),
+    },
+    TriggerTable {
+        main: "absent",
+        table: Some(Table {
+            what: "an `absent` trigger",
+            keys: &[
+                Key::required("absent", "types of events"),
+                Key::optional("where", "which of them"),
+                Key::required("by", "what is watched apart: `${event.subject}`"),
+                Key::required("for", "how long none has come"),
+                Key::optional("hours", "the calendar that counts"),
+                Key::optional("own", "`true`: also events that this workflow caused"),
+            ],
+        }),
+    },
+    TriggerTable { main: "files", table: None },
+    TriggerTable { main: "poll", table: None },
+];
+
+/// The kind of trigger with this main key.
+#[must_use]
+pub fn trigger(main: &str) -> Option<&'static TriggerTable> {
+    TRIGGERS.iter().find(|trigger| trigger.main == main)
+}
+
+/// A change of a record that a running workflow waits for.
+pub static RECORD_FILTER: Table = Table {
+    what: "a filter",
+    keys: &[
+        Key::required("record", "the kind of records"),
+        Key::required("becomes", "what becomes true of one"),
+        Key::optional("where", "which changes: `event.data.record`, `event.data.old`"),
+        Key::optional("subject", "whose, if not the run's own: an address, or `any`"),
+    ],
+};
+
+/// `throttle:`
+pub static THROTTLE: Table = Table {
+    what: "`throttle`",
+    keys: &[
+        Key::required("max", "how many runs may start"),
+        Key::required("per", "in how long: a duration, or `ever`"),
+    ],
+};
 
 /// A filter in a running workflow.
 pub static FILTER: Table = Table {
@@ -332,8 +436,24 @@ pub static STEPS: &[StepTable] = &[
     StepTable { main: "script", about: "a function off the loop", fields: None },
     StepTable { main: "approve", about: "asks people", fields: None },
     StepTable { main: "pick", about: "picks a person of a team", fields: None },
-    StepTable { main: "foreach", about: "does steps for each item", fields: None },
-    StepTable { main: "parallel", about: "does lists of steps side by side", fields: None },
+    StepTable {
+        main: "foreach",
+        about: "does steps for each item of a list, beside each other",
+        fields: Some(fields(
+            "a `foreach` step",
+            &[
+                Key::optional("as", "what an item is called; `item` otherwise"),
+                Key::optional("limit", "with more items a person is asked first; 100 otherwise"),
+                Key::optional("max_parallel", "how many items are under way at a time"),
+                Key::optional("steps", "what is done for each"),
+            ],
+        )),
+    },
+    StepTable {
+        main: "parallel",
+        about: "does lists of steps beside each other",
+        fields: Some(fields("a `parallel` step", &[])),
+    },
     StepTable { main: "metric", about: "counts or measures", fields: None },
     StepTable { main: "erase", about: "forgets a person", fields: None },
 ];
@@ -368,8 +488,9 @@ mod tests {
     fn no_table_names_a_key_twice() {
         let documents = DOCUMENTS.iter().filter_map(|document| document.table.as_ref());
         let steps = STEPS.iter().filter_map(|step| step.fields.as_ref());
-        let others = [&LEVEL, &TRIGGER, &FILTER, &RETRY, &CASE, &COMMON];
-        for table in documents.chain(steps).chain(others) {
+        let others = [&LEVEL, &FILTER, &RECORD_FILTER, &THROTTLE, &RETRY, &CASE, &COMMON];
+        let triggers = TRIGGERS.iter().filter_map(|trigger| trigger.table.as_ref());
+        for table in documents.chain(steps).chain(others).chain(triggers) {
             let mut names: Vec<_> = table.keys.iter().map(|key| key.name).collect();
             names.sort_unstable();
             names.dedup();

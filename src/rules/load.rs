@@ -1,6 +1,7 @@
 //! Reading the folders of a rule set from the disk.
 
 use std::collections::BTreeSet;
+use std::hash::{Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, SourceFile};
@@ -44,6 +45,36 @@ impl Sources {
         }
         if reader.errors.is_empty() { Ok(reader.sources) } else { Err(reader.errors) }
     }
+}
+
+/// A number that changes when a file below these paths does, or comes or goes: of names, sizes and times of
+/// change, not of what is in them. What cannot be read counts as not there.
+#[must_use]
+pub fn stamp<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> u64 {
+    let mut hasher = std::hash::DefaultHasher::new();
+    let mut open: Vec<(PathBuf, usize)> = paths.map(|path| (path.clone(), 0)).collect();
+    let mut seen = 0;
+    while let Some((path, depth)) = open.pop() {
+        let Ok(meta) = std::fs::metadata(&path) else { continue };
+        if meta.is_dir() {
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+            let mut below: Vec<_> = entries
+                .map(|entry| entry.path())
+                .filter(|path| !file_name(path).starts_with('.'))
+                .map(|path| (path, depth + 1))
+                .filter(|(_, depth)| *depth <= DEPTH)
+                .collect();
+            below.sort();
+            open.extend(below);
+            continue;
+        }
+        seen += 1;
+        if seen > 2 * FILES {
+            break;
+        }
+        (path, meta.len(), meta.modified().ok()).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 #[derive(Default)]

@@ -16,7 +16,7 @@ use crate::model::{Pattern, Text, Value};
 use crate::script::{Check, Constant, Foreseen, Path, Want};
 
 use super::bundle::Bundle;
-use super::program::{FilterSubject, Trigger, Workflow};
+use super::program::{FilterSubject, Trigger, TriggerKind, Workflow};
 
 /// So many workflows of one type are all asked: what they say is kept with the event, and stays true
 /// whatever becomes of the rules. More of them would make a row mostly of reasons.
@@ -233,8 +233,9 @@ fn ways(workflow: &Workflow, trigger: &Trigger) -> Vec<Way> {
         None => (Vec::new(), true),
     };
     let known = clauses.into_iter().all(|clause| take(clause, &mut checks, &mut ways));
-    // `vars` are computed before `if`.
-    if all && known && workflow.vars.iter().all(|(_, shape)| shape.literal().is_some()) {
+    // What is counted is counted whatever `if` says later; and `vars` are computed before it.
+    let starts = matches!(trigger.kind, TriggerKind::Event);
+    if starts && all && known && workflow.vars.iter().all(|(_, shape)| shape.literal().is_some()) {
         let clauses = workflow.condition.as_ref().map(|condition| condition.foreseen().0);
         let _: bool =
             clauses.into_iter().flatten().all(|clause| take(clause, &mut checks, &mut ways));

@@ -23,9 +23,11 @@ mod matching;
 mod program;
 mod render;
 mod ruleset;
+mod schedule;
 mod step_common;
 mod step_keys;
 mod step_mail;
+mod step_many;
 mod step_state;
 mod step_wait;
 mod step_web;
@@ -33,6 +35,7 @@ pub mod suggest;
 mod template_views;
 mod templates;
 mod timing;
+mod trigger;
 mod workflow;
 pub mod yaml;
 mod yaml_build;
@@ -44,9 +47,11 @@ pub use calendar::{
     OpenRule, PieceError, Place, Weekdays, zone,
 };
 pub use diagnostic::{Diagnostic, Label, Severity, SourceFile};
+pub use load::stamp;
 pub use program::*;
 pub use render::{Files, Look, render, to_json};
 pub use ruleset::{Context, RuleSet, Sources};
+pub use schedule::{CatchUp, Schedule, ScheduleError};
 pub use template_views::TemplateFile;
 pub use templates::{
     ESCALATION_TEMPLATE, RENDERED_BYTES, Rendered, TEMPLATE_BYTES, TEMPLATE_VARIABLES,

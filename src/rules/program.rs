@@ -7,6 +7,8 @@
 use crate::model::{Class, Duration, Map, Name, Pattern, Text};
 use crate::script::{Condition, Expr, Shape};
 
+use super::schedule::Schedule;
+
 /// Index of a step in [`Workflow::steps`]; the length of that list means the end of the run.
 pub type Pc = u32;
 
@@ -33,6 +35,14 @@ pub struct Workflow {
     pub max: Option<u32>,
     /// Computed at the start, in order, each seeing the earlier.
     pub vars: Vec<(Text, Shape)>,
+    /// How many runs of a key may start.
+    pub throttle: Option<Throttle>,
+    /// How long events of a key must have come to rest before a run begins with the last of them.
+    pub debounce: Option<Duration>,
+    /// Decides and tells, and performs nothing.
+    pub shadow: bool,
+    /// Where a run goes on that failed.
+    pub on_failure: Option<Pc>,
     /// Filters that end a run wherever it is.
     pub exit: Vec<Filter>,
     /// How long a run may live.
@@ -43,6 +53,15 @@ pub struct Workflow {
     pub steps: Vec<Step>,
     /// The ladder's own settings, when this is an escalation policy.
     pub ladder: Option<LadderPolicy>,
+}
+
+/// `throttle:` of a workflow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// How many runs may start.
+    pub max: u32,
+    /// In how long; `None` is for ever.
+    pub per: Option<crate::model::Span>,
 }
 
 /// What happens when a trigger matches while a run of the same key is alive.
@@ -65,6 +84,56 @@ pub struct Trigger {
     pub filter: Filter,
     /// Offer also events that this workflow caused.
     pub own: bool,
+    /// Whether an event starts it by itself.
+    pub kind: TriggerKind,
+}
+
+/// How a trigger starts its workflow.
+#[derive(Debug)]
+pub enum TriggerKind {
+    /// With each event that its filter takes.
+    Event,
+    /// When so many events of a key came.
+    Count {
+        /// What is kept of them.
+        kept: Kept,
+        /// How many.
+        at_least: u32,
+        /// In how long.
+        within: crate::model::Span,
+    },
+    /// When no event of a key came, of which there was one.
+    Absent {
+        /// What is kept of them.
+        kept: Kept,
+        /// In how long.
+        after: Duration,
+        /// The calendar that counts.
+        hours: Option<Name>,
+    },
+    /// At certain times; its filter takes nothing.
+    Schedule(Schedule),
+}
+
+/// What a trigger keeps of the events it watches.
+#[derive(Debug)]
+pub struct Kept {
+    /// What is kept apart.
+    pub by: Shape,
+    /// Tells it from other triggers, and from what it was before a change.
+    pub id: Text,
+}
+
+impl TriggerKind {
+    /// What its windows are for: [`crate::model::WindowKey::what`].
+    #[must_use]
+    pub fn window(&self) -> Option<&Text> {
+        match self {
+            Self::Event => None,
+            Self::Count { kept, .. } | Self::Absent { kept, .. } => Some(&kept.id),
+            Self::Schedule(schedule) => Some(&schedule.id),
+        }
+    }
 }
 
 /// Selects events, in triggers, `wait_for`, `exit` and `resolve`.
@@ -76,6 +145,8 @@ pub struct Filter {
     pub condition: Option<Condition>,
     /// Whose, in a running workflow: default the run's own subject.
     pub subject: FilterSubject,
+    /// Of changes of records: what is false of the old one and true of the new one.
+    pub becomes: Option<Condition>,
 }
 
 /// The `subject:` of a filter.
@@ -169,6 +240,10 @@ pub enum Action {
     /// `then:`/`else:` with the modifier `if`, and `switch:`: the first arm whose condition holds.
     /// Without one the run goes on at `next`.
     Branch(Vec<BranchArm>),
+    /// `foreach:` starts a child run for each item.
+    ForEach(Box<ForEachStep>),
+    /// `parallel:` starts a child run for each list of steps, which begin here.
+    Parallel(Vec<Pc>),
     /// `emit:`
     Emit {
         /// The type.
@@ -210,6 +285,8 @@ impl Action {
             Self::Delay(_) => "delay",
             Self::WaitFor { .. } => "wait_for",
             Self::Branch(_) => "branch",
+            Self::ForEach(_) => "foreach",
+            Self::Parallel(_) => "parallel",
             Self::Emit { .. } => "emit",
             Self::Vars(_) => "vars",
             Self::Rhai(_) => "rhai",
@@ -231,6 +308,21 @@ pub struct BranchArm {
     pub target: Pc,
     /// `then`, `else`, `case 2`: for the story of the run.
     pub label: Text,
+}
+
+/// `foreach:` with its fields.
+#[derive(Debug)]
+pub struct ForEachStep {
+    /// Gives the list.
+    pub items: Shape,
+    /// What an item is called in its steps.
+    pub name: Text,
+    /// With more items than this nothing begins until a person lets it.
+    pub limit: u32,
+    /// Items under way at a time.
+    pub max_parallel: u32,
+    /// Where its steps begin.
+    pub body: Pc,
 }
 
 /// `email:` with its fields. Recipients are addresses, lists of them, or `person:ID`.

@@ -1,7 +1,9 @@
 //! [`RuleSet`]: everything the engine goes by, compiled from all files at once or not at all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Name, Text, Value};
 use crate::script::Sandbox;
@@ -51,11 +53,58 @@ pub struct RuleSet {
     pub purposes: BTreeMap<Name, Purpose>,
     /// Record kinds that have a document, by name.
     pub records: BTreeMap<Name, RecordKind>,
+    /// Kinds of records whose changes some rule waits for.
+    kinds: BTreeSet<Text>,
     /// Which workflows an event could start.
     matching: Matching,
 }
 
+/// As stored: a version, then postcard.
+const VERSION: u8 = 1;
+
+/// The files as plain data: name and text, and of templates their folder.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    rules: Vec<(Text, Text)>,
+    templates: Vec<(Text, Text, Text)>,
+    plugins: Vec<(Text, Text)>,
+}
+
 impl Sources {
+    /// All files, to be read again by [`Sources::decode`].
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let pair = |file: &SourceFile| (file.name.clone(), file.text.clone());
+        let template = |template: &TemplateFile| {
+            let (name, text) = pair(&template.file);
+            (name, text, template.dir.clone())
+        };
+        let stored = Stored {
+            rules: self.rules.iter().map(pair).collect(),
+            templates: self.templates.iter().map(template).collect(),
+            plugins: self.plugins.iter().map(pair).collect(),
+        };
+        // Plain data of texts: writing it to memory cannot fail.
+        postcard::to_extend(&stored, vec![VERSION]).unwrap_or_default()
+    }
+
+    /// Reads what [`Sources::encode`] wrote; `None` when it is damaged or newer.
+    #[must_use]
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&VERSION, rest) = bytes.split_first()? else { return None };
+        let stored: Stored = postcard::from_bytes(rest).ok()?;
+        let file = |(name, text): (Text, Text)| SourceFile { name, text };
+        Some(Self {
+            rules: stored.rules.into_iter().map(file).collect(),
+            templates: stored
+                .templates
+                .into_iter()
+                .map(|(name, text, dir)| TemplateFile { file: file((name, text)), dir })
+                .collect(),
+            plugins: stored.plugins.into_iter().map(file).collect(),
+        })
+    }
+
     /// Every file, for rendering diagnostics.
     pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
         self.rules.iter().chain(self.templates.iter().map(|file| &file.file)).chain(&self.plugins)
@@ -89,12 +138,19 @@ impl RuleSet {
     }
 
     fn of(loaded: Loaded) -> Self {
-        let Loaded { sandbox, workflows, policies, calendars, mut purposes, records } = loaded;
+        let Loaded { sandbox, workflows, policies, calendars, mut purposes, records, kinds } =
+            loaded;
         for name in BUILT_IN_PURPOSES {
             purposes.entry(name.into()).or_insert_with(|| plain_purpose(name));
         }
         let matching = Matching::of(workflows.values());
-        Self { sandbox, workflows, policies, calendars, purposes, records, matching }
+        Self { sandbox, workflows, policies, calendars, purposes, records, kinds, matching }
+    }
+
+    /// Whether a rule waits for changes of records of this kind.
+    #[must_use]
+    pub fn watches(&self, kind: &str) -> bool {
+        self.kinds.contains(kind)
     }
 
     /// Whether an enabled workflow has a trigger for events of type `kind`.

@@ -39,7 +39,7 @@ impl Flow<'_, '_> {
         let fields = common.fields;
         let kind = main.key.as_str();
         let acts = matches!(kind, "email" | "webhook");
-        let waits = matches!(kind, "delay" | "wait_for" | "escalate" | "call");
+        let waits = matches!(kind, "delay" | "wait_for" | "escalate" | "call" | "foreach" | "parallel");
         let blocks = matches!(kind, "then" | "switch");
         let id = fields.get("id").and_then(|node| variable(self.cx, node, "id"));
         let guard = fields
@@ -49,7 +49,7 @@ impl Flow<'_, '_> {
         let timeout = fields.get("timeout").filter(|_| kind != "wait_for").and_then(|node| {
             if acts {
                 self.cx.elapsed(node, "timeout").map(Duration::Elapsed)
-            } else if matches!(kind, "escalate" | "call") {
+            } else if matches!(kind, "escalate" | "call" | "foreach" | "parallel") {
                 self.cx.duration(node, "timeout", common.hours.as_ref())
             } else {
                 useless(
@@ -57,7 +57,7 @@ impl Flow<'_, '_> {
                     fields,
                     "timeout",
                     kind,
-                    "`email`, `webhook`, `wait_for`, `escalate` and `call`",
+                    "`email`, `webhook`, `wait_for`, `escalate`, `call`, `foreach` and `parallel`",
                 );
                 None
             }

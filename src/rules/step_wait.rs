@@ -26,13 +26,13 @@ pub(super) fn wait_for(
     let cx = &mut *flow.cx;
     let filter = if matches!(main.value.kind, Kind::Map(_)) {
         filters::inside(cx, fields, &["where", "subject"], "wait_for");
-        filters::running(cx, &main.value, "wait_for", place)
+        filters::running(cx, &main.value, place)
     } else {
         let patterns = filters::patterns(cx, &main.value, "wait_for");
         let (condition, subject) = filters::qualifiers(cx, fields, place);
         match (patterns, condition, subject) {
             (Some(patterns), Ok(condition), Some(subject)) => {
-                Some(Filter { patterns, condition, subject })
+                Some(Filter { patterns, condition, subject, becomes: None })
             }
             _ => None,
         }
@@ -72,7 +72,7 @@ pub(super) fn escalate(
     };
     let (summary, severity) = (text("summary"), text("severity"));
     let resolve = match fields.get("resolve") {
-        Some(node) => filters::running(cx, node, "resolve", place).map(Some),
+        Some(node) => filters::running(cx, node, place).map(Some),
         None => Some(None),
     };
     let wait = awaits(cx, fields);

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::model::{Duration, Text, limits};
+use crate::model::{Duration, Name, Text, limits};
 
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::filters;
 use super::flow::{Around, Flow};
 use super::keys;
-use super::program::{Mode, Workflow};
+use super::program::{Mode, Pc, Throttle, Workflow};
 use super::step_common::bad_variable;
+use super::trigger;
 use super::yaml::{Kind, Node};
 
 /// Triggers and exits of one workflow: each is looked at for every event of its type.
@@ -32,7 +33,7 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
     let hours = fields.get("hours").and_then(|node| cx.hours(node));
     let triggers = fields
         .get("triggers")
-        .map(|node| filters_of(cx, node, "triggers", filters::trigger))
+        .map(|node| filters_of(cx, node, "triggers", trigger::trigger))
         .unwrap_or_default();
     let key = fields.get("key").and_then(|node| cx.text_shape(node, "key", Place::TRIGGER));
     let mode = mode(cx, fields);
@@ -45,22 +46,36 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
         None => Some(Duration::Elapsed(limits::LIFETIME)),
     };
     let vars = fields.get("vars").map(|node| vars(cx, node)).unwrap_or_default();
+    let throttle = match fields.get("throttle") {
+        Some(node) => throttle(cx, node).map(Some),
+        None => Some(None),
+    };
+    let debounce = match fields.get("debounce") {
+        Some(node) => debounce(cx, node, fields, hours.as_ref()).map(Some),
+        None => Some(None),
+    };
+    let shadow = fields.get("shadow").map_or(Some(false), |node| cx.sink.boolean(node, "shadow"));
     // The engine computes `vars` first, so that `if` may use all of them.
     let condition = fields.get("if").and_then(|node| cx.condition(node, "if", Place::START, false));
     cx.declare_local(root);
     let exit = fields
         .get("exit")
         .map(|node| {
-            filters_of(cx, node, "exit", |cx, item| filters::running(cx, item, "exit", Place::STEP))
+            filters_of(cx, node, "exit", |cx, item| filters::running(cx, item, Place::STEP))
         })
         .unwrap_or_default();
     let around = Around { place: Place::STEP, hours: hours.clone(), on_error: None, urgent: false };
     let mut flow = Flow::new(cx);
     if let Some(node) = fields.get("steps") {
-        let end = flow.label();
+        let end = flow.end();
         flow.block(node, "steps", &around, end);
-        flow.bind(end);
     }
+    let on_failure = fields.get("on_failure").map(|node| {
+        let begin = flow.steps.len() as Pc;
+        let around = Around { place: Place::STEP.with_error(), ..around };
+        flow.apart(node, "on_failure", &around);
+        begin
+    });
     let steps = flow.finish();
     if cx.sink.errors() > mistakes {
         return None;
@@ -76,6 +91,10 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
         mode: mode?,
         max,
         vars,
+        throttle: throttle?,
+        debounce: debounce?,
+        shadow: shadow?,
+        on_failure,
         exit,
         lifetime: lifetime?,
         hours,
@@ -120,6 +139,34 @@ fn mode(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Mode> {
         return None;
     }
     Some(mode)
+}
+
+/// `throttle: { max, per }`
+fn throttle(cx: &mut Cx<'_>, node: &Node) -> Option<Throttle> {
+    let fields = cx.sink.fields(node, &keys::THROTTLE)?;
+    let per = fields.get("per")?;
+    let ever = per.scalar().is_some_and(|scalar| scalar.text == "ever");
+    let most = if ever { MAX } else { limits::WINDOW_TIMES as i64 };
+    let max = fields.get("max").and_then(|node| cx.sink.whole(node, "max", 1..=most));
+    let per = if ever { Some(None) } else { cx.elapsed(per, "per").map(Some) };
+    Some(Throttle { max: max? as u32, per: per? })
+}
+
+/// `debounce:` a duration; of what is told apart by `key`.
+fn debounce(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    fields: Fields<'_>,
+    hours: Option<&Name>,
+) -> Option<Duration> {
+    let duration = cx.duration(node, "debounce", hours);
+    if fields.get("key").is_none() {
+        cx.sink
+            .error("missing-key", node.head(), "`debounce` needs a `key`")
+            .help("say whose events come to rest, such as `key: ${event.subject}`");
+        return None;
+    }
+    duration
 }
 
 /// `vars:` in order, each seeing the earlier.
@@ -171,9 +218,18 @@ impl Cx<'_> {
 /// Every step of a document, however deep.
 fn steps_below(root: &Node) -> Vec<&Node> {
     /// Keys that hold steps, or lists of things that hold steps.
-    const BLOCKS: [&str; 8] =
-        ["steps", "then", "else", "switch", "levels", "on_timeout", "on_error", "parallel"];
-    let mut found = Vec::new();
+    const BLOCKS: [&str; 9] = [
+        "steps",
+        "then",
+        "else",
+        "switch",
+        "levels",
+        "on_timeout",
+        "on_error",
+        "on_failure",
+        "parallel",
+    ];
+    let mut found: Vec<&Node> = Vec::new();
     let mut open = vec![root];
     while let Some(node) = open.pop() {
         for entry in node.entries().into_iter().flatten() {
@@ -181,11 +237,15 @@ fn steps_below(root: &Node) -> Vec<&Node> {
                 continue;
             }
             if let Kind::List(items) = &entry.value.kind {
-                // `switch` and `levels` list holders of steps, not steps.
+                // `switch` and `levels` list holders of steps, and `parallel` lists of them.
+                let inner: Vec<&Node> = match entry.key.as_str() {
+                    "parallel" => items.iter().filter_map(Node::items).flatten().collect(),
+                    _ => items.iter().collect(),
+                };
                 if !matches!(entry.key.as_str(), "switch" | "levels") {
-                    found.extend(items);
+                    found.extend(&inner);
                 }
-                open.extend(items.iter().rev());
+                open.extend(inner.iter().rev());
             }
         }
     }

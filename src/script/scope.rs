@@ -1,5 +1,6 @@
 //! [`Names`] an expression may use, and the [`Scope`] that gives them values.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -15,25 +16,28 @@ use super::secret::{may_stand_for_secret, without_secrets};
 
 /// The variables in scope where an expression stands, beside `now`, which always is.
 #[derive(Clone, Debug, Default)]
-pub struct Names(pub(crate) Vec<&'static str>);
+pub struct Names(pub(crate) Vec<Name>);
+
+/// Nearly every name is one of the language's own; a rule gives a few.
+type Name = Cow<'static, str>;
 
 impl Names {
     /// These names.
     #[must_use]
     pub fn of(names: &[&'static str]) -> Self {
-        Self(names.to_vec())
+        Self(names.iter().map(|name| Cow::Borrowed(*name)).collect())
     }
 
     /// These and one more.
     #[must_use]
-    pub fn and(mut self, name: &'static str) -> Self {
-        self.0.push(name);
+    pub fn and(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.0.push(name.into());
         self
     }
 
     /// All of them and `now`.
-    pub(super) fn all(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().copied().chain(std::iter::once("now"))
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| &**name).chain(std::iter::once("now"))
     }
 }
 
@@ -67,7 +71,7 @@ impl Shared {
 
 /// The values by name: so few that looking through them is the fastest way.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Values(Vec<(&'static str, Shared)>);
+pub(super) struct Values(Vec<(Name, Shared)>);
 
 impl Values {
     /// The value of a variable.
@@ -81,24 +85,24 @@ impl Scope {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
-            values: Values(vec![("now", Shared(Arc::new(Value::Instant(now))))]),
+            values: Values(vec![(Cow::Borrowed("now"), Shared(Arc::new(Value::Instant(now))))]),
             converted: Mutex::new(rhai::Scope::new()),
         }
     }
 
     /// Gives `name` a value, or another one.
-    pub fn set(&mut self, name: &'static str, value: &Value) {
+    pub fn set(&mut self, name: impl Into<Cow<'static, str>>, value: &Value) {
         self.share(name, &Shared::new(value.clone()));
     }
 
     /// As [`Scope::set`], without a copy.
-    pub fn share(&mut self, name: &'static str, value: &Shared) {
-        let value = value.clone();
+    pub fn share(&mut self, name: impl Into<Cow<'static, str>>, value: &Shared) {
+        let (name, value) = (name.into(), value.clone());
         match self.values.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => {
                 *old = value;
                 let converted = self.converted.get_mut().unwrap_or_else(PoisonError::into_inner);
-                let _: Option<Dynamic> = converted.remove(name);
+                let _: Option<Dynamic> = converted.remove(&name);
             }
             None => self.values.0.push((name, value)),
         }
@@ -136,12 +140,12 @@ impl Scope {
         copy
     }
 
-    fn named(&self, names: &BTreeSet<String>) -> impl Iterator<Item = (&'static str, &Value)> {
+    fn named(&self, names: &BTreeSet<String>) -> impl Iterator<Item = (&str, &Value)> {
         self.values
             .0
             .iter()
-            .filter(|(name, _)| names.contains(*name))
-            .map(|(name, value)| (*name, &*value.0))
+            .filter(|(name, _)| names.contains(&**name))
+            .map(|(name, value)| (&**name, &*value.0))
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, rhai::Scope<'static>>, EvalError> {

@@ -10,10 +10,14 @@ use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::model::ReadError;
+use crate::model::{ReadError, Run};
 
-/// The version written today.
-const VERSION: u8 = 1;
+/// The version written today. 2: runs have three more fields at their end.
+const VERSION: u8 = 2;
+/// The oldest version that is read.
+const OLDEST: u8 = 1;
+/// What a run of version 1 lacks at its end: no branch, no shadow, not failing.
+const RUN_SINCE_1: [u8; 3] = [0, 0, 0];
 
 /// The largest buffer that is kept to encode into: a usual row has some hundred bytes.
 const KEPT_BYTES: usize = 64 * 1024;
@@ -77,10 +81,20 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T,
     decode_body(body(bytes, what)?, what)
 }
 
+/// A run, of any version.
+pub(super) fn decode_run(bytes: &[u8]) -> Result<Run, ReadError> {
+    const WHAT: &str = "a run";
+    let found = body(bytes, WHAT)?;
+    if bytes.first() == Some(&1) {
+        return decode_body(&[found, &RUN_SINCE_1].concat(), WHAT);
+    }
+    decode_body(found, WHAT)
+}
+
 /// What follows the version of a row.
 pub(super) fn body<'a>(bytes: &'a [u8], what: &str) -> Result<&'a [u8], ReadError> {
     match bytes.split_first() {
-        Some((&VERSION, body)) => Ok(body),
+        Some((version, body)) if (OLDEST..=VERSION).contains(version) => Ok(body),
         Some((version, _)) => Err(ReadError::Corrupt(
             format!("{what} has format {version}; this adjutant reads up to {VERSION}").into(),
         )),
@@ -99,12 +113,12 @@ pub(super) fn decode_body<T: DeserializeOwned>(body: &[u8], what: &str) -> Resul
     }
 }
 
-/// The first fields of a value; what follows them is not looked at.
+/// The first fields of a value, and the bytes that follow them.
 pub(super) fn decode_front<'a, T: Deserialize<'a>>(
     body: &'a [u8],
     what: &str,
-) -> Result<T, ReadError> {
-    let front = postcard::take_from_bytes(body).map(|(front, _)| front);
+) -> Result<(T, &'a [u8]), ReadError> {
+    let front = postcard::take_from_bytes(body);
     front.map_err(|error| ReadError::Corrupt(format!("{what}: {error}").into()))
 }
 

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::model::{Address, Digest, EventNo, InboxNo, RunNo};
+use crate::model::{Address, Digest, EventNo, InboxNo, RunNo, Text, WindowKey};
 
 /// Events by number.
 const EVENT: u8 = b'e';
@@ -19,6 +19,10 @@ const IDENTITY: u8 = b'd';
 const RUN: u8 = b'r';
 /// Older parts of a run's story.
 const TRACE: u8 = b't';
+/// Windows by workflow, purpose and key.
+const WINDOW: u8 = b'w';
+/// What children of a run are for that have not begun.
+const ITEMS: u8 = b'f';
 /// Records by kind and id.
 const RECORD: u8 = b'c';
 /// Records by kind, field and value.
@@ -92,6 +96,32 @@ pub(super) fn trace(no: RunNo, first: u32) -> Vec<u8> {
 
 pub(super) fn traces(no: RunNo) -> Range<Vec<u8>> {
     numbered(TRACE, no.0)..numbered(TRACE, no.0 + 1)
+}
+
+/// A workflow's name and a purpose hold no zero byte.
+pub(super) fn window(key: &WindowKey) -> Vec<u8> {
+    let WindowKey { workflow, what, key } = key;
+    [&[WINDOW], workflow.as_bytes(), &[0], what.as_bytes(), &[0], key.as_bytes()].concat()
+}
+
+/// Those after `after`.
+pub(super) fn windows(after: Option<&WindowKey>) -> Range<Vec<u8>> {
+    let from = match after {
+        Some(after) => [window(after).as_slice(), &[0]].concat(),
+        None => vec![WINDOW],
+    };
+    from..vec![WINDOW + 1]
+}
+
+pub(super) fn window_in(key: &[u8]) -> Option<WindowKey> {
+    let mut parts = std::str::from_utf8(key.get(1..)?).ok()?.splitn(3, '\0').map(Text::from);
+    Some(WindowKey { workflow: parts.next()?, what: parts.next()?, key: parts.next()? })
+}
+
+pub(super) fn items(run: RunNo, piece: u32) -> Vec<u8> {
+    let mut key = numbered(ITEMS, run.0);
+    key.extend_from_slice(&piece.to_be_bytes());
+    key
 }
 
 pub(super) fn inbox(no: InboxNo) -> Vec<u8> {

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActionKind, Address, Arm, ArmRole, ArmSubject, Cause, Class, Code, Digest, Effect, EffectKey,
-    EffectState, Event, EventNo, Instant, Ladder, Lineage, Map, Name, Parent, Pattern, Record, Run,
-    RunNo, Span, Status, StoredEvent, Task, Text, Trace, TraceEntry, Value, Verdict, Wait,
+    ActionKind, Address, Arm, ArmRole, ArmSubject, Branch, Cause, Class, Code, Digest, Effect, EffectKey,
+    EffectState, Event, EventNo, Failing, Instant, Join, Ladder, Lineage, Map, Name, Parent, Pattern, Record, Run,
+    RunNo, Span, Status, StoredEvent, Task, Text, Trace, TraceEntry, Value, Verdict, Wait, Window,
 };
 
 /// Numbers from a seed: `SplitMix64` (Steele, Lea, Flood 2014).
@@ -18,11 +18,11 @@ pub(super) struct Samples(u64);
 const WORDS: [&str; 10] =
     ["", "lead", "lead.created", "a", "a b", "ab", "é", "\u{1F980}", "42", "x\0y\u{7f}\"'"];
 
-pub(super) const WAITS: usize = 7;
+pub(super) const WAITS: usize = 9;
 pub(super) const TRACES: usize = 21;
-pub(super) const TASKS: usize = 8;
+pub(super) const TASKS: usize = 11;
 pub(super) const VALUES: usize = 9;
-pub(super) const CODES: usize = 10;
+pub(super) const CODES: usize = 14;
 
 fn wait_kind(wait: &Wait) -> usize {
     match wait {
@@ -33,6 +33,8 @@ fn wait_kind(wait: &Wait) -> usize {
         Wait::Child(..) => 4,
         Wait::Effect(_) => 5,
         Wait::Over => 6,
+        Wait::Join(_) => 7,
+        Wait::Rest(_) => 8,
     }
 }
 
@@ -72,6 +74,9 @@ fn task_kind(task: &Task) -> usize {
         Task::SweepRuns { .. } => 5,
         Task::Reindex { .. } => 6,
         Task::Closed { .. } => 7,
+        Task::Fan { .. } => 8,
+        Task::Orphans { .. } => 9,
+        Task::Windows { .. } => 10,
     }
 }
 
@@ -101,6 +106,10 @@ fn code_kind(code: Code) -> usize {
         Code::Woke => 7,
         Code::Exited => 8,
         Code::Resolved => 9,
+        Code::Throttled => 10,
+        Code::Rested => 11,
+        Code::Noted => 12,
+        Code::Storm => 13,
     }
 }
 
@@ -249,6 +258,17 @@ impl Samples {
         }
     }
 
+    fn join(&mut self) -> Join {
+        Join {
+            until: self.maybe(Self::instant),
+            total: self.size() as u32,
+            begun: self.size() as u32,
+            running: self.size() as u32,
+            failed: self.some(3, |s| (s.size() as u32, s.cause())),
+            held: self.coin(),
+        }
+    }
+
     pub(super) fn wait(&mut self, kind: usize) -> Wait {
         let wait = match kind {
             0 => Wait::Ready,
@@ -257,7 +277,9 @@ impl Samples {
             3 => Wait::Event(self.instant()),
             4 => Wait::Child(RunNo(self.size()), self.maybe(Self::instant)),
             5 => Wait::Effect(Box::new(self.effect())),
-            _ => Wait::Over,
+            6 => Wait::Over,
+            7 => Wait::Join(Box::new(self.join())),
+            _ => Wait::Rest(self.instant()),
         };
         assert_eq!(wait_kind(&wait), kind);
         wait
@@ -343,6 +365,13 @@ impl Samples {
             uncertain: self.pick(&[false, true]),
             trace: self.some(5, Self::entry),
             spilled: self.size() as u32,
+            branch: self.maybe(|s| Branch { index: s.size() as u32, names: s.map() }),
+            shadow: self.coin(),
+            failing: self.maybe(|s| Failing {
+                cause: s.cause(),
+                pc: s.size() as u32,
+                uncertain: s.coin(),
+            }),
         }
     }
 
@@ -358,6 +387,10 @@ impl Samples {
             Code::Woke,
             Code::Exited,
             Code::Resolved,
+            Code::Throttled,
+            Code::Rested,
+            Code::Noted,
+            Code::Storm,
         ];
         assert_eq!(code_kind(ALL[code]), code);
         Verdict { workflow: self.text(), code: ALL[code], detail: self.maybe(Self::text) }
@@ -407,6 +440,15 @@ impl Samples {
         kinds.into_iter().collect()
     }
 
+    pub(super) fn window(&mut self) -> Window {
+        Window {
+            due: self.maybe(Self::instant),
+            times: self.some(3, Self::instant),
+            count: self.size(),
+            last: self.any_value(),
+        }
+    }
+
     pub(super) fn identity(&mut self) -> (EventNo, Digest) {
         (EventNo(self.size()), self.digest())
     }
@@ -421,7 +463,10 @@ impl Samples {
             4 => Task::SweepEvents { after: event },
             5 => Task::SweepRuns { after: run },
             6 => Task::Reindex { kind: self.text(), after: self.maybe(Self::text) },
-            _ => Task::Closed { run },
+            7 => Task::Closed { run },
+            8 => Task::Fan { run },
+            9 => Task::Orphans { run },
+            _ => Task::Windows { after: self.maybe(|s| (s.text(), s.text(), s.text())) },
         };
         assert_eq!(task_kind(&task), kind);
         task

@@ -16,7 +16,7 @@ use super::samples::{Samples, TASKS, TRACES, VALUES, WAITS};
 use super::state::{Counters, RecordRow, State, pack_events, pack_subjects};
 use crate::model::{
     Address, Digest, EventNo, InboxNo, Name, ReadError, Run, RunNo, Status, StoredEvent, Task,
-    TraceEntry, Value, View as _, limits,
+    TraceEntry, Value, View as _, Window, limits,
 };
 
 /// A row of every type there is, with what it is called.
@@ -33,6 +33,7 @@ fn rows(seed: u64) -> Vec<(&'static str, Vec<u8>)> {
     }
     rows.push(("trace", encode(&s.some(30, Samples::entry))));
     rows.push(("identity", encode(&s.identity())));
+    rows.push(("window", encode(&s.window())));
     rows.push(("counters", encode(&counters(&mut s))));
     rows.push(("indexes", encode(&s.indexes())));
     rows
@@ -63,6 +64,7 @@ fn again(name: &str, bytes: &[u8]) -> Result<Vec<u8>, ReadError> {
         "task" => through::<Task>(bytes),
         "trace" => through::<Vec<TraceEntry>>(bytes),
         "identity" => through::<(EventNo, Digest)>(bytes),
+        "window" => through::<Window>(bytes),
         "counters" => through::<Counters>(bytes),
         "indexes" => through::<Vec<(Name, Vec<Name>)>>(bytes),
         other => panic!("{other}"),
@@ -96,6 +98,7 @@ proptest! {
         reads_back(&s.event());
         reads_back(&s.some(30, Samples::entry));
         reads_back(&s.identity());
+        reads_back(&s.window());
         reads_back(&counters(&mut s));
         reads_back(&s.indexes());
         let row = record_row(&mut s);
@@ -140,7 +143,7 @@ proptest! {
     #[test]
     fn bytes_of_anything_are_a_value_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let versioned = [&[1], bytes.as_slice()].concat();
-        for name in ["run", "event", "record", "task", "trace", "identity", "counters", "indexes"] {
+        for name in ["run", "event", "record", "task", "trace", "identity", "window", "counters", "indexes"] {
             for bytes in [&bytes, &versioned] {
                 let read = again(name, bytes);
                 prop_assert!(matches!(read, Ok(_) | Err(ReadError::Corrupt(_))), "{name}: {read:?}");
@@ -162,11 +165,11 @@ fn lists_within_lists_without_end_are_an_error() {
 #[test]
 fn a_newer_version_is_refused_by_name() {
     for (name, mut bytes) in rows(7) {
-        bytes[0] = 2;
+        bytes[0] = 3;
         let error = again(name, &bytes).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "state is damaged: a row has format 2; this adjutant reads up to 1"
+            "state is damaged: a row has format 3; this adjutant reads up to 2"
         );
     }
     assert!(again("run", &[]).unwrap_err().to_string().contains("is empty"));
@@ -206,7 +209,7 @@ fn a_state_with_a_row_of_a_newer_version_does_not_open() {
     ] {
         assert!(open_with(key.clone(), bytes.clone()).is_ok());
         let error = open_with(key, newer(bytes)).err().unwrap().to_string();
-        assert!(error.contains("has format 2; this adjutant reads up to 1"), "{error}");
+        assert!(error.contains("has format 3; this adjutant reads up to 2"), "{error}");
     }
     // An event and a record are read when they are asked for.
     let (key, bytes) = pack_events(std::iter::once(&event)).remove(0);

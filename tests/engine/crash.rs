@@ -52,6 +52,18 @@ steps:
   - wait_for: never
     timeout: 10m
     on_timeout: [{ log: late }]
+  - foreach: ${[1, 2, 3]}
+    max_parallel: 2
+    steps:
+      - webhook: https://z.example/ok
+        json: { n: "${item}" }
+      - delay: 1m
+    id: each
+  - parallel:
+      - [{ log: left }, { delay: 2m }]
+      - [{ fail: right }]
+    on_error: continue
+    id: both
   - record: ${event.subject}
     set:
       stage: ${old.stage + "+"}
@@ -73,6 +85,35 @@ steps:
 workflow: failing
 triggers: [{ event: ping }]
 steps: [{ fail: always }]
+on_failure: [{ webhook: "https://y.example/ok", json: { why: "${error.message}" } }]
+---
+workflow: calm
+triggers: [{ event: ping }]
+key: ${event.subject}
+debounce: 3m
+throttle: { max: 1, per: ever }
+steps: [{ webhook: "https://y.example/calm-ok" }]
+---
+workflow: dry
+triggers: [{ event: ping }]
+shadow: true
+steps: [{ webhook: "https://y.example/dry-ok" }, { emit: never }]
+---
+workflow: often
+triggers: [{ count: ping, by: "${event.subject}", at_least: 2, within: 1d }]
+steps: [{ webhook: "https://y.example/often-ok" }]
+---
+workflow: quiet
+triggers: [{ absent: ping, by: "${event.subject}", for: 90m }]
+steps: [{ webhook: "https://y.example/quiet-ok" }]
+---
+workflow: hourly
+triggers: [{ schedule: "0 * * * *", timezone: Europe/Berlin }]
+steps: [{ webhook: "https://y.example/hourly-ok" }]
+---
+workflow: staged
+triggers: [{ record: lead, becomes: record.stage == "new" }]
+steps: [{ webhook: "https://y.example/staged-ok" }]
 ---
 workflow: watch
 triggers: [{ event: run.failed }]

@@ -4,12 +4,15 @@
 mod support;
 
 mod bounds;
+mod clocked;
 mod crash;
 mod effects;
 mod ladder;
 mod language;
+mod many;
 mod matching;
 mod modes;
+mod options;
 mod play;
 mod records;
 mod shipped;

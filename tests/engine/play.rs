@@ -2,7 +2,7 @@
 //!
 //! A line of the timeline is an event (`type subject {data}`, subject `-` for none), `+5m` or
 //! `@instant` to let time pass, `restart`, or what a person does: `cancel 1`, `retry 1`, `assume 1`,
-//! `ack 1`, `resolve 1`.
+//! `ack 1`, `resolve 1`, `release 1`, `reset workflow`.
 //!
 //! How an effect ends stands in its address: the last part of a URL's path, or the part of a mail's
 //! address before the `@`, is a list such as `retry-uncertain-ok`, one word for each attempt; an attempt that a crash
@@ -74,6 +74,10 @@ pub(crate) fn act(sim: &mut Sim, line: &str) {
         ("assume", Some(run)) => Operator::Retry { run, assume_done: true, by: by() },
         ("ack", Some(run)) => Operator::Acknowledge { run, by: by() },
         ("resolve", Some(run)) => Operator::Resolve { run, by: by() },
+        ("release", Some(run)) => Operator::Release { run, by: by() },
+        ("reset", None) => {
+            Operator::Reset { workflow: second.unwrap_or_default().into(), by: by() }
+        }
         _ => {
             let subject = second.filter(|subject| *subject != "-").unwrap_or_default();
             let data = words.next().unwrap_or("{}");

@@ -4,8 +4,9 @@
 //! folder for temporary files. No Python is a failure, not a reason to skip.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use super::cli::{self, Said};
@@ -15,10 +16,20 @@ const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python");
 
 /// Runs a script of `tests/python/`.
 pub(crate) fn run(script: &str, args: &[&str]) -> Said {
+    run_with(script, args, "")
+}
+
+/// Runs a script that reads this.
+pub(crate) fn run_with(script: &str, args: &[&str], input: &str) -> Said {
     let script = Path::new(SCRIPTS).join(script);
     let mut command = Command::new(interpreter());
     command.arg("-B").arg(script).args(args).env("PYTHONNOUSERSITE", "1");
-    cli::said(&command.output().expect("the interpreter starts"))
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the interpreter starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    cli::said(&child.wait_with_output().expect("it ends"))
 }
 
 fn interpreter() -> &'static Path {

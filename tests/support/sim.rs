@@ -199,6 +199,13 @@ impl Sim {
         self.settle();
     }
 
+    /// Other rules from now on, without a restart.
+    pub(crate) fn reload(&mut self, rules: Arc<RuleSet>) {
+        self.rules = rules.clone();
+        self.pump.put_in_force(self.now, rules, None).expect("the store works");
+        self.settle();
+    }
+
     /// The process dies and is started again.
     pub(crate) fn restart(&mut self) {
         self.reopen();

@@ -35,8 +35,21 @@ pub struct Problem {
 /// The answer of `/-/healthy` and `/-/ready`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// `healthy` or `ready`.
+    /// `healthy`, `ready`, or `degraded`: ready, with earlier rules than those of the files.
     pub status: String,
+}
+
+/// Other rules are in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// `in force`.
+    pub status: String,
+    /// Workflows in them.
+    pub workflows: usize,
+    /// Escalation policies.
+    pub policies: usize,
+    /// How many rule sets were in force since the start.
+    pub generation: u64,
 }
 
 /// An event is accepted: it is on disk.

@@ -50,7 +50,7 @@ pub struct Cause {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Waiting {
-    /// `turn`, `time`, `event`, `run`, `effect`, or `nothing`: it is about to go on.
+    /// `turn time event run effect resolution children release rest`, or `nothing`: it is about to go on.
     pub what: String,
     /// In words.
     pub text: String,
@@ -202,6 +202,26 @@ impl Waiting {
                 run: Some(child.to_string()),
                 ..plain("run", format!("run {child}"), *until)
             },
+            Wait::Rest(at) => plain("rest", "events of its key to come to rest".to_owned(), Some(*at)),
+            Wait::Join(join) if join.held => plain(
+                "release",
+                format!(
+                    "a person to let its {} items begin: `runs release`, or `runs cancel`",
+                    join.total
+                ),
+                join.until,
+            ),
+            Wait::Join(join) => plain(
+                "children",
+                format!(
+                    "{} beside each other: {} begun, {} of them under way, {} failed",
+                    join.total,
+                    join.begun,
+                    join.running,
+                    join.failed.len()
+                ),
+                join.until,
+            ),
             Wait::Effect(effect) => {
                 let (state, until) = match effect.state {
                     EffectState::Pending => ("pending", None),

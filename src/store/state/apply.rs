@@ -62,6 +62,15 @@ impl State {
             Write::Spill(run, first, entries) => {
                 self.current.put(keys::trace(run, first), codec::encode(&entries));
             }
+            Write::Window(key, due, window) => {
+                let row = keys::window(&key);
+                self.index.replace_window(&row, due, window.as_ref().and_then(|new| new.due));
+                self.current.set(row, window.map(|window| codec::encode(&window)));
+            }
+            Write::Items(run, piece, items) => {
+                self.current.put(keys::items(run, piece), codec::encode(&items));
+            }
+            Write::ItemsGone(run, piece) => self.current.remove(keys::items(run, piece)),
             Write::Record(record, indexed) => self.put_record(&record, &indexed)?,
             Write::RecordGone(address) => self.remove_record(&address)?,
             Write::Inbox(no, task) => {
@@ -72,6 +81,10 @@ impl State {
             Write::Bundle(id, source) => {
                 self.bundles.insert(id);
                 self.current.put(keys::bundle(id), source.to_vec());
+            }
+            Write::BundleGone(id) => {
+                self.bundles.remove(&id);
+                self.current.remove(keys::bundle(id));
             }
             Write::Indexes(indexes) => {
                 self.current.put(keys::INDEXES.to_vec(), codec::encode(&indexes));

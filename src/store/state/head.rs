@@ -9,7 +9,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use serde::Deserialize;
 
 use crate::model::{
-    ArmRole, ArmSubject, EventNo, Instant, Parent, Pattern, ReadError, Run, RunNo, Status,
+    ArmRole, ArmSubject, BundleId, Digest, EventNo, Instant, Parent, Pattern, ReadError, Run, RunNo,
+    Status,
 };
 use crate::store::codec;
 
@@ -26,6 +27,7 @@ pub(super) struct Head {
     /// [`waiter_key`] of everything it listens for. A queued run listens for its exits already.
     pub(super) waits: Vec<u64>,
     pub(super) ladder: bool,
+    pub(super) bundle: BundleId,
 }
 
 /// What the front of a row says.
@@ -71,6 +73,7 @@ impl Head {
             holds: run.slot.then(|| holder_key(&run.workflow, run.key.as_deref())),
             waits: arms.map(|(pattern, arm)| waiter_key(pattern, &arm.subject)).collect(),
             ladder: run.ladder.is_some(),
+            bundle: run.bundle,
         }
     }
 
@@ -79,13 +82,17 @@ impl Head {
     /// # Errors
     /// [`ReadError::Corrupt`] when it is damaged.
     pub(super) fn read(row: &[u8]) -> Result<Read, ReadError> {
-        let front: Front<'_> = codec::decode_front(codec::body(row, "a run")?, "a run")?;
+        let (front, rest): (Front<'_>, _) =
+            codec::decode_front(codec::body(row, "a run")?, "a run")?;
         if matches!(front.wait, WaitFront::Effect) {
-            return codec::decode(row, "a run").map(|run| Read::Busy(Box::new(run)));
+            return codec::decode_run(row).map(|run| Read::Busy(Box::new(run)));
         }
+        let ((_, bundle), _): ((Digest, BundleId), _) = codec::decode_front(rest, "a run")?;
         let until = match front.wait {
             WaitFront::Until(at) | WaitFront::Event(at) => Some(at),
             WaitFront::Child(_, until) => until,
+            WaitFront::Rest(at) => Some(at),
+            WaitFront::Join(join) => join.until,
             WaitFront::Ready | WaitFront::Slot | WaitFront::Effect | WaitFront::Over => None,
         };
         let due = until.map_or(front.expires, |at| at.min(front.expires));
@@ -100,6 +107,7 @@ impl Head {
             holds: front.slot.then(|| holder_key(front.workflow, front.key)),
             waits: arms.map(hash).collect(),
             ladder: front.ladder.is_some(),
+            bundle,
         }))
     }
 }
@@ -121,7 +129,8 @@ struct Front<'a> {
     arms: Vec<ArmFront<'a>>,
     #[serde(borrow)]
     ladder: Option<LadderFront<'a>>,
-    wait: WaitFront,
+    #[serde(borrow)]
+    wait: WaitFront<'a>,
 }
 
 /// [`crate::model::Arm`].
@@ -167,7 +176,7 @@ struct LadderFront<'a> {
 
 /// [`crate::model::Wait`] without the effect.
 #[derive(Deserialize)]
-enum WaitFront {
+enum WaitFront<'a> {
     Ready,
     Slot,
     Until(Instant),
@@ -175,6 +184,34 @@ enum WaitFront {
     Child(#[expect(dead_code, reason = "only come past")] RunNo, Option<Instant>),
     Effect,
     Over,
+    #[serde(borrow)]
+    Join(JoinFront<'a>),
+    Rest(Instant),
+}
+
+/// [`crate::model::Join`].
+#[derive(Deserialize)]
+struct JoinFront<'a> {
+    until: Option<Instant>,
+    #[serde(rename = "total")]
+    _total: u32,
+    #[serde(rename = "begun")]
+    _begun: u32,
+    #[serde(rename = "running")]
+    _running: u32,
+    #[serde(borrow, rename = "failed")]
+    _failed: Vec<(u32, CauseFront<'a>)>,
+    #[serde(rename = "held")]
+    _held: bool,
+}
+
+/// [`crate::model::Cause`].
+#[derive(Deserialize)]
+struct CauseFront<'a> {
+    #[serde(rename = "code")]
+    _code: &'a str,
+    #[serde(rename = "message")]
+    _message: &'a str,
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ArmSubject, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status};
+use crate::model::{ArmSubject, BundleId, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status};
 
 use super::head::{Head, holder_key, waiter_key};
 use super::identities::Known;
@@ -21,6 +21,8 @@ const EVENT_MASK: u64 = (1 << EVENT_BITS) - 1;
 #[derive(Default)]
 pub(super) struct Index {
     due: BTreeSet<(Instant, RunNo)>,
+    /// Windows that have to be looked at, by the keys of their rows.
+    windows: BTreeSet<(Instant, Vec<u8>)>,
     /// (pattern and subject, run)
     waiters: BTreeSet<(u64, RunNo)>,
     /// (workflow, key, run)
@@ -35,6 +37,8 @@ pub(super) struct Index {
     failed: Numbers,
     /// Events that began runs which live, or failed and may be retried.
     used: Uses,
+    /// Versions that living and failed runs are pinned to: by how many.
+    pins: BTreeMap<BundleId, u32>,
     /// Escalations that are not over.
     ladders: Numbers,
     pub(super) lanes: Lanes,
@@ -113,11 +117,13 @@ impl Index {
             if head.status == Status::Failed {
                 self.failed.insert(head.no.0);
                 self.used.add(head.event);
+                *self.pins.entry(head.bundle).or_default() += 1;
             }
             return;
         }
         self.alive.insert(head.no.0);
         self.used.add(head.event);
+        *self.pins.entry(head.bundle).or_default() += 1;
         if let Some(due) = head.due {
             self.due.insert((due, head.no));
         }
@@ -142,11 +148,13 @@ impl Index {
         if !head.status.is_alive() {
             if self.failed.remove(head.no.0) {
                 self.used.take(head.event);
+                self.unpin(head.bundle);
             }
             return;
         }
         self.alive.remove(head.no.0);
         self.used.take(head.event);
+        self.unpin(head.bundle);
         if let Some(due) = head.due {
             self.due.remove(&(due, head.no));
         }
@@ -169,6 +177,20 @@ impl Index {
                 EffectState::Backoff { .. } | EffectState::Held => {}
             }
         }
+    }
+
+    fn unpin(&mut self, bundle: BundleId) {
+        if let Some(count) = self.pins.get_mut(&bundle) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.pins.remove(&bundle);
+            }
+        }
+    }
+
+    /// Whether a living or failed run is pinned to a version.
+    pub(super) fn is_pinned(&self, bundle: BundleId) -> bool {
+        self.pins.contains_key(&bundle)
     }
 
     /// Living runs, newest first.
@@ -203,7 +225,25 @@ impl Index {
     }
 
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.due.first().map(|(at, _)| *at)
+        let run = self.due.first().map(|(at, _)| *at);
+        let window = self.windows.first().map(|(at, _)| *at);
+        [run, window].into_iter().flatten().min()
+    }
+
+    /// A window is due at another time, or no more.
+    pub(super) fn replace_window(&mut self, row: &[u8], old: Option<Instant>, new: Option<Instant>) {
+        if let Some(old) = old {
+            self.windows.remove(&(old, row.to_vec()));
+        }
+        if let Some(new) = new {
+            self.windows.insert((new, row.to_vec()));
+        }
+    }
+
+    /// Windows due at or before `now`, by the keys of their rows, in order of due instant.
+    pub(super) fn due_windows(&self, now: Instant, limit: usize) -> Vec<&[u8]> {
+        let due = self.windows.iter().take_while(|(at, _)| *at <= now).take(limit);
+        due.map(|(_, row)| row.as_slice()).collect()
     }
 
     pub(super) fn waiters(

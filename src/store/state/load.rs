@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{BundleId, Digest, EventNo, InboxNo, ReadError, Run, RunNo, Task};
+use crate::model::{BundleId, Digest, EventNo, InboxNo, ReadError, Run, RunNo, Task, Window};
 use crate::store::contract::Store;
 use crate::store::{codec, keys};
 
@@ -227,4 +227,20 @@ pub(super) fn rest(
         Ok(())
     })?;
     Ok(bundles)
+}
+
+/// When windows have to be looked at.
+pub(super) fn windows(
+    store: &dyn Store,
+    index: &mut Index,
+    unfinished: &mut Unfinished,
+) -> Result<(), ReadError> {
+    walk(store, keys::windows(None), |key, row| {
+        match codec::decode::<Window>(row, "a window") {
+            Ok(window) => index.replace_window(key, None, window.due),
+            Err(error) if codec::is_newer(row) => return Err(error),
+            Err(error) => unfinished.damaged.push(error),
+        }
+        Ok(())
+    })
 }

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, limits};
+use crate::model::{BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, WindowKey, limits};
 
 use super::contract::{Batch, Lead, Store};
 use super::{codec, keys};
@@ -101,6 +101,7 @@ impl State {
         let given = (state.counters.run, state.counters.event);
         state.index = load::index(&*state.store, given, &mut unfinished)?;
         state.bundles = load::rest(&*state.store, &mut unfinished)?;
+        load::windows(&*state.store, &mut state.index, &mut unfinished)?;
         state.packed = state.counters.event;
         Ok((state, unfinished))
     }
@@ -157,6 +158,12 @@ impl State {
     #[must_use]
     pub fn due(&self, now: Instant, limit: usize) -> Vec<RunNo> {
         self.index.due(now, limit)
+    }
+
+    /// Windows to be looked at, at or before `now`.
+    #[must_use]
+    pub fn due_windows(&self, now: Instant, limit: usize) -> Vec<WindowKey> {
+        self.index.due_windows(now, limit).into_iter().filter_map(keys::window_in).collect()
     }
 
     /// A run whose row cannot be read is not due, does not wait and does not start any more, so

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Address, ArmSubject, BundleId, Digest, EventNo, InboxNo, Instant, Name, Pattern, ReadError,
-    Record, Run, RunNo, Status, StoredEvent, TraceEntry, Value, View,
+    Record, Run, RunNo, Status, StoredEvent, TraceEntry, Value, View, Window, WindowKey,
 };
 use crate::store::contract::{Row, Visit};
 use crate::store::{codec, keys, merge};
@@ -162,9 +162,7 @@ impl View for State {
         if let Some(run) = self.under_way.get(&no) {
             return Ok(Some(run.clone()));
         }
-        self.row(&keys::run(no))?
-            .map(|bytes| codec::decode(&bytes, "a run").map(Arc::new))
-            .transpose()
+        self.row(&keys::run(no))?.map(|bytes| codec::decode_run(&bytes).map(Arc::new)).transpose()
     }
 
     fn event(&self, no: EventNo) -> Result<Option<Arc<StoredEvent>>, ReadError> {
@@ -249,7 +247,7 @@ impl View for State {
         };
         let range = keys::runs(after.next(), RunNo(u64::MAX));
         self.page(range, limit, newer, |_, row| {
-            let run: Run = codec::decode(row, "a run")?;
+            let run = codec::decode_run(row)?;
             Ok(vec![(run.no.0, Arc::new(run))])
         })
     }
@@ -260,6 +258,13 @@ impl View for State {
 
     fn has_bundle(&self, id: BundleId) -> Result<bool, ReadError> {
         Ok(self.bundles.contains(&id))
+    }
+
+    fn idle_bundles(&self) -> Vec<BundleId> {
+        let idle = self.bundles.iter().filter(|id| !self.index.is_pinned(**id));
+        let mut idle: Vec<_> = idle.copied().collect();
+        idle.sort_unstable();
+        idle
     }
 
     fn indexes(&self) -> Result<Vec<(Name, Vec<Name>)>, ReadError> {
@@ -282,6 +287,25 @@ impl View for State {
 
     fn children(&self, run: RunNo) -> Vec<RunNo> {
         self.index.children(run)
+    }
+
+    fn items(&self, run: RunNo, piece: u32) -> Result<Option<Vec<Value>>, ReadError> {
+        self.row(&keys::items(run, piece))?
+            .map(|bytes| codec::decode(&bytes, "what children of a run are for"))
+            .transpose()
+    }
+
+    fn window(&self, key: &WindowKey) -> Result<Option<Window>, ReadError> {
+        self.row(&keys::window(key))?.map(|bytes| codec::decode(&bytes, "a window")).transpose()
+    }
+
+    fn windows(
+        &self,
+        after: Option<&WindowKey>,
+        limit: usize,
+    ) -> Result<Vec<WindowKey>, ReadError> {
+        let rows = self.rows(&keys::windows(after), limit)?;
+        Ok(rows.iter().filter_map(|(key, _)| keys::window_in(key)).collect())
     }
 
     fn events_about(&self, subject: &str, after: EventNo, limit: usize) -> Vec<EventNo> {
