@@ -23,7 +23,8 @@ fn version(n: u32) -> String {
     )
 }
 
-const BROKEN: &str = "workflow: versioned\ntriggers: [{ event: demo.sent }]\nsteps:\n  - emial: a@b.example\n";
+const BROKEN: &str =
+    "workflow: versioned\ntriggers: [{ event: demo.sent }]\nsteps:\n  - emial: a@b.example\n";
 
 fn field(daemon: &Daemon, record: &str, field: &str) -> Option<i64> {
     let answer = daemon.get(&format!("/v1/records/{record}"));

@@ -12,8 +12,13 @@ use support::python;
 /// A year in which all of them change their clocks but the last.
 const YEAR: &str = "2026";
 /// North and south of the equator, half an hour at a time, and never.
-const ZONES: [&str; 5] =
-    ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Kolkata"];
+const ZONES: [&str; 5] = [
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Santiago",
+    "Asia/Kolkata",
+];
 
 const EXPRESSIONS: &str = "\
 0 9 * * 1-5

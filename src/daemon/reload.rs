@@ -88,7 +88,14 @@ impl Reloader {
     ) -> Arc<Self> {
         let tried = stamp();
         let standing = Mutex::new(Standing { generation: 1, degraded, tried });
-        Arc::new(Self { load, stamp, handle, data_dir, turn: tokio::sync::Mutex::new(()), standing })
+        Arc::new(Self {
+            load,
+            stamp,
+            handle,
+            data_dir,
+            turn: tokio::sync::Mutex::new(()),
+            standing,
+        })
     }
 
     fn standing(&self) -> MutexGuard<'_, Standing> {

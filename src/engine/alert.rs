@@ -2,7 +2,7 @@
 //!
 //! They carry the run that caused them, so a rule that reacts to its own failures does not loop.
 
-use crate::model::{Digest, Draft, Map, Run, Value, limits};
+use crate::model::{Digest, Draft, Map, Run, Trace, TraceEntry, Value, limits};
 
 use super::admit;
 use super::stage::Stage;
@@ -16,14 +16,18 @@ pub(super) fn raise(stage: &mut Stage<'_>, run: &Run, kind: &str, data: Value) {
     let Value::Map(mut data) = data else { return };
     data.insert("run".into(), Value::text(run.id().to_string()));
     data.insert("workflow".into(), Value::Text(run.workflow.clone()));
-    // The length of the story tells several of a kind at one step apart.
-    let entries = run.spilled + run.trace.len() as u32;
+    // Tells several of a kind at one step apart: a person acknowledges twice, or has a run tried again
+    // that fails again. Attempts do not count, since a crash may add one.
+    let counts = |entry: &&TraceEntry| {
+        matches!(entry.what, Trace::Ended(..) | Trace::Acknowledged(_) | Trace::Level(_))
+    };
+    let before = run.spilled + run.trace.iter().filter(counts).count() as u32;
     let id = Digest::of(&[
         kind.as_bytes(),
         &run.hash.0,
         &run.pc.to_be_bytes(),
         &run.generation.to_be_bytes(),
-        &entries.to_be_bytes(),
+        &before.to_be_bytes(),
     ]);
     let draft = Draft {
         id: id.to_string().into(),

@@ -82,8 +82,11 @@ fn shadowed(order: &Order, key: EffectKey) -> Flow {
             (Value::from([("message", Value::text(key.to_string()))]), to)
         }
         ActionKind::Webhook => {
-            let answer =
-                [("status", Value::Int(200)), ("headers", Value::Map(Map::new())), ("body", Value::Null)];
+            let answer = [
+                ("status", Value::Int(200)),
+                ("headers", Value::Map(Map::new())),
+                ("body", Value::Null),
+            ];
             (Value::from(answer), order.lane.to_string())
         }
     };

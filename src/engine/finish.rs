@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Cause, Digest, Effect, Failing, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, Value, Wait, limits,
+    Cause, Digest, Effect, Failing, Parent, ReadError, Run, RunNo, Status, Task, Text, Trace,
+    Value, Wait, limits,
 };
 use crate::rules::{Mode, Step};
 

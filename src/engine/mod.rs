@@ -33,9 +33,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use crate::model::{
-    BundleId, Decision, Input, Instant, ReadError, Reply, Retention, Value, View,
-};
+use crate::model::{BundleId, Decision, Input, Instant, ReadError, Reply, Retention, Value, View};
 use crate::rules::{Bundle, RuleSet};
 use stage::Stage;
 

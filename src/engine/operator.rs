@@ -1,8 +1,8 @@
 //! What people ask for: cancel, retry, acknowledge, resolve.
 
 use crate::model::{
-    Cause, EffectState, Name, Operator, ReadError, Refusal, Reply, Run, RunNo, Status, Task, Text, Trace,
-    Value, Wait,
+    Cause, EffectState, Name, Operator, ReadError, Refusal, Reply, Run, RunNo, Status, Task, Text,
+    Trace, Value, Wait,
 };
 use crate::rules::Action;
 

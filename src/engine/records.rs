@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Map, Name, Pattern, ReadError, Record,
-    Run, RunNo, Task, Text, Value, Write, limits,
+    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Map, Name, Pattern, ReadError,
+    Record, Run, RunNo, Task, Text, Value, Write, limits,
 };
 use crate::rules::{Filter, RecordChange, RecordStep, RuleSet};
 use crate::script::{EvalError, Host, Scope, Test};
@@ -122,11 +122,7 @@ fn changed(stage: &mut Stage<'_>, run: &Run, address: &Address, (old, new): (Val
 }
 
 /// Whether a change of a record is one that a filter waits for: false of the old one, true of the new.
-pub(super) fn becomes(
-    host: &dyn Host,
-    filter: &Filter,
-    event: &Event,
-) -> Result<Test, EvalError> {
+pub(super) fn becomes(host: &dyn Host, filter: &Filter, event: &Event) -> Result<Test, EvalError> {
     let Some(condition) = &filter.becomes else { return Ok(Test::True) };
     let test = |which: &str| {
         let record = event.data.get(which).cloned().unwrap_or_default();

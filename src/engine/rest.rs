@@ -25,9 +25,17 @@ fn window_key(workflow: &str, key: Option<&str>) -> WindowKey {
     WindowKey { workflow: workflow.into(), what: REST.into(), key: key.unwrap_or_default().into() }
 }
 
-fn remember(stage: &mut Stage<'_>, key: WindowKey, run: RunNo, until: Instant) -> Result<(), Fault> {
-    let window =
-        Window { due: Some(until + LEFT_OVER), last: Value::Int(run.0 as i64), ..Window::default() };
+fn remember(
+    stage: &mut Stage<'_>,
+    key: WindowKey,
+    run: RunNo,
+    until: Instant,
+) -> Result<(), Fault> {
+    let window = Window {
+        due: Some(until + LEFT_OVER),
+        last: Value::Int(run.0 as i64),
+        ..Window::default()
+    };
     Ok(stage.put_window(key, Some(window))?)
 }
 
@@ -104,7 +112,11 @@ pub(super) fn over(stage: &mut Stage<'_>, mut run: Run) -> Result<(), ReadError>
         Turn::Busy(holder) => {
             let message = format!("run {holder} of the same key is alive");
             let cause = Cause::new("busy", message);
-            return finish::close(stage, run, Ending { status: Status::Cancelled, cause, result: None });
+            return finish::close(
+                stage,
+                run,
+                Ending { status: Status::Cancelled, cause, result: None },
+            );
         }
         Turn::Replace(holders) => {
             let cause = Cause::new("replaced", format!("run {} took its place", run.no));

@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::model::{
     Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError,
-    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Window, WindowKey, Write, limits,
+    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Window, WindowKey,
+    Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::script::Shared;

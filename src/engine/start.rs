@@ -147,9 +147,7 @@ pub(super) fn launch(
 
 /// Ends the runs that a new one replaces.
 fn replace(stage: &mut Stage<'_>, holders: Vec<RunNo>, cause: Cause) -> Result<(), ReadError> {
-    holders
-        .into_iter()
-        .try_for_each(|no| finish::end(stage, no, Status::Cancelled, cause.clone()))
+    holders.into_iter().try_for_each(|no| finish::end(stage, no, Status::Cancelled, cause.clone()))
 }
 
 fn fault(fault: Fault) -> EvalError {
@@ -263,7 +261,11 @@ pub(super) enum Turn {
 }
 
 /// What `mode` and `max` say about one more run.
-pub(super) fn turn(stage: &Stage<'_>, workflow: &Workflow, key: Option<&str>) -> Result<Turn, ReadError> {
+pub(super) fn turn(
+    stage: &Stage<'_>,
+    workflow: &Workflow,
+    key: Option<&str>,
+) -> Result<Turn, ReadError> {
     let holders = match key {
         Some(_) if workflow.mode != Mode::Parallel => {
             stage.holders(&workflow.name, key, limits::PAGE)?

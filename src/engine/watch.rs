@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Code, Draft, Event, Instant, Lineage, Map, ReadError, Span, StoredEvent, Task, Text, Value,
-    Verdict, Window, WindowKey, limits,
+    Code, Draft, Duration, Event, Instant, Lineage, Map, ReadError, Span, StoredEvent, Task, Text,
+    Value, Verdict, Window, WindowKey, limits,
 };
 use crate::rules::{Bundle, CatchUp, Schedule, Throttle, Trigger, TriggerKind, Workflow};
 use crate::script::{EvalError, Scope};
@@ -88,10 +88,10 @@ fn counted(
     }
     window.count += 1;
     window.due = Some(now + within);
-    let (count, number) = (window.times.len(), window.count);
+    let count = window.times.len();
     stage.put_window(key.clone(), Some(window))?;
     if before + 1 != at_least {
-        let text = format!("{count} of {at_least} within {within}");
+        let text = format!("{count} of {at_least} within {}", Duration::Elapsed(within));
         return Ok((Code::Noted, Some(text.into()), None));
     }
     let data = Value::from([
@@ -101,7 +101,7 @@ fn counted(
     ]);
     let made = Made {
         kind: "trigger.count",
-        id: format!("{}/{}/{number}", key.what, key.key),
+        id: format!("{}/{}/{}", key.what, event.source, event.id),
         at: now,
         lineage: event.lineage.clone(),
     };
@@ -203,18 +203,16 @@ fn missed(
 ) -> Result<(), EvalError> {
     // It is armed again by the next event.
     stage.put_window(key.clone(), None)?;
+    // Each event is the last one before an absence at most once.
+    let of_last = |name: &str| window.last.get(name).map(Value::to_string).unwrap_or_default();
+    let id = format!("{}/{}/{}", key.what, of_last("source"), of_last("id"));
+    let at = window.due.unwrap_or(stage.now);
     let data = Value::from([
         ("key", Value::Text(key.key.clone())),
         ("count", Value::Int(window.count as i64)),
         ("last", window.last),
     ]);
-    let at = window.due.unwrap_or(stage.now);
-    let made = Made {
-        kind: "trigger.absent",
-        id: format!("{}/{}/{at}", key.what, key.key),
-        at,
-        lineage: Lineage::default(),
-    };
+    let made = Made { kind: "trigger.absent", id, at, lineage: Lineage::default() };
     fire(stage, bundle, key, made, data).map(|_| ())
 }
 
@@ -232,9 +230,8 @@ fn scheduled(
     window.count = if late { window.count + 1 } else { 0 };
     let one_by_one = schedule.catchup == CatchUp::All && window.count <= limits::CATCH_UP;
     let at = if one_by_one { first } else { newest(stage, schedule, first) };
-    let fires =
-        schedule.catchup != CatchUp::None
-            || now.since(opening(stage, schedule, at)) <= limits::ON_TIME;
+    let fires = schedule.catchup != CatchUp::None
+        || now.since(opening(stage, schedule, at)) <= limits::ON_TIME;
     match schedule.after(at) {
         Some(next) => {
             window.due = Some(opening(stage, schedule, next));
@@ -340,6 +337,7 @@ pub(super) fn throttled(
         Some(per) => {
             let since = stage.now - per;
             let count = window.times.iter().filter(|at| **at > since).count();
+            let per = Duration::Elapsed(per);
             let text = || format!("{count} started within {per} already").into();
             (count >= max as usize).then(text)
         }
@@ -415,8 +413,7 @@ pub(super) fn is_storm(
 
 /// A person lets a workflow start again. Whether its breaker had tripped.
 pub(super) fn reset(stage: &mut Stage<'_>, workflow: &str) -> Result<bool, ReadError> {
-    let key =
-        WindowKey { workflow: workflow.into(), what: STORM.into(), key: Text::default() };
+    let key = WindowKey { workflow: workflow.into(), what: STORM.into(), key: Text::default() };
     let tripped = stage.window(&key)?.is_some_and(|window| window.last == Value::Bool(true));
     if tripped {
         stage.put_window(key, None)?;
@@ -461,7 +458,8 @@ pub(super) fn collect(
             continue;
         }
         let bundle = stage.rules.workflows.get(&key.workflow);
-        let triggers = bundle.filter(|bundle| bundle.main.enabled).map(|bundle| &bundle.main.triggers);
+        let triggers =
+            bundle.filter(|bundle| bundle.main.enabled).map(|bundle| &bundle.main.triggers);
         let is_asked_for =
             triggers.is_some_and(|all| all.iter().any(|one| one.kind.window() == Some(&key.what)));
         if !is_asked_for {

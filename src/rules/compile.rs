@@ -272,7 +272,8 @@ impl Cx<'_> {
         }
         // Compiled once as it stands, so that a mistake is reported where it is.
         self.scalar_shape(node, id, Place::STEP)?;
-        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &Place::STEP.names(&self.local.items)).ok()
+        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &Place::STEP.names(&self.local.items))
+            .ok()
     }
 
     /// Named values: headers, `vars`.
@@ -419,7 +420,7 @@ fn fold_literal(shape: Shape) -> Shape {
 /// Where a name of the language may be used, for one that stands in the wrong place.
 fn elsewhere(name: &str) -> Option<&'static str> {
     Some(match name {
-        "error" => "`error` is there only in the steps of an `on_error`",
+        "error" => "`error` is there only in the steps of an `on_error` or `on_failure`",
         "old" => "`old` is there only in the `set` of a `record` step",
         "recipient" => "`recipient` is there only in the `allow` of a purpose",
         "steps" | "args" => {

@@ -67,7 +67,8 @@ impl Schedule {
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let parsed = parser.parse(cron).map_err(|error| ScheduleError::Cron(error.to_string()))?;
         let zone = zone(timezone).map_err(|error| ScheduleError::Zone(error.to_string()))?;
-        let parts = [cron.as_bytes(), timezone.as_bytes(), hours.as_deref().unwrap_or("").as_bytes()];
+        let parts =
+            [cron.as_bytes(), timezone.as_bytes(), hours.as_deref().unwrap_or("").as_bytes()];
         let id = format!("schedule:{}", Digest::of(&parts)).into();
         let schedule = Self { cron: parsed, zone, hours, catchup, id };
         // Any instant will do: whether it is ever due does not depend on when one asks.

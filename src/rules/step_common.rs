@@ -39,7 +39,8 @@ impl Flow<'_, '_> {
         let fields = common.fields;
         let kind = main.key.as_str();
         let acts = matches!(kind, "email" | "webhook");
-        let waits = matches!(kind, "delay" | "wait_for" | "escalate" | "call" | "foreach" | "parallel");
+        let waits =
+            matches!(kind, "delay" | "wait_for" | "escalate" | "call" | "foreach" | "parallel");
         let blocks = matches!(kind, "then" | "switch");
         let id = fields.get("id").and_then(|node| variable(self.cx, node, "id"));
         let guard = fields

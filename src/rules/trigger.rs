@@ -9,16 +9,30 @@ use super::filters;
 use super::keys;
 use super::program::{Filter, FilterSubject, Kept, Trigger, TriggerKind};
 use super::schedule::{CatchUp, Schedule, ScheduleError};
+use super::suggest;
 use super::yaml::{Kind, Node};
 
 /// One trigger of a workflow. `hours` is the workflow's calendar.
 pub(super) fn trigger(cx: &mut Cx<'_>, node: &Node) -> Option<Trigger> {
-    let main = node.entries().and_then(|entries| {
-        entries.iter().find(|entry| keys::trigger(&entry.key).is_some())
-    });
+    let main = node
+        .entries()
+        .and_then(|entries| entries.iter().find(|entry| keys::trigger(&entry.key).is_some()));
     let Some(main) = main else {
-        // Says what is wrong with it, and that it needs `event`.
-        filters::fields_of(cx, node, &keys::TRIGGER);
+        let mains = || keys::TRIGGERS.iter().map(|kind| kind.main);
+        let misspelt = node.entries().into_iter().flatten().find_map(|entry| {
+            let near = suggest::nearest(&entry.key, mains())?;
+            (keys::TRIGGER.key(&entry.key).is_none()).then_some((entry, near))
+        });
+        match misspelt {
+            Some((entry, near)) => {
+                let message = format!("there is no trigger `{}`", entry.key);
+                cx.sink
+                    .error("unknown-key", entry.key_span.clone(), message)
+                    .help(format!("did you mean `{near}`?"));
+            }
+            // Says what is wrong with it, and that it needs `event`.
+            None => drop(filters::fields_of(cx, node, &keys::TRIGGER)),
+        }
         return None;
     };
     let Some(table) = keys::trigger(&main.key).and_then(|kind| kind.table.as_ref()) else {
@@ -70,8 +84,7 @@ fn schedule(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
         None => Some(CatchUp::Last),
         Some(node) => {
             let word = cx.sink.raw(node, "catchup")?;
-            let choices =
-                [("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)];
+            let choices = [("none", CatchUp::None), ("last", CatchUp::Last), ("all", CatchUp::All)];
             cx.choice(node, "catchup", word, &choices)
         }
     };
@@ -86,7 +99,8 @@ fn schedule(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
             return None;
         }
         Err(ScheduleError::Cron(message)) => {
-            let message = format!("`{cron}` is not a schedule: {}", message.trim_end_matches('.'));
+            let why = message.trim_start_matches("Invalid pattern: ").trim_end_matches('.');
+            let message = format!("`{cron}` is not a schedule: {why}");
             cx.sink.error("schedule", node.head(), message).help(
                 "five fields: minute, hour, day of the month, month, day of the week; `0 9 * * 1-5` \
                  is 09:00 from Monday to Friday",
@@ -174,7 +188,8 @@ fn words(node: &Node) -> String {
         Kind::Scalar(scalar) => scalar.text.clone(),
         Kind::List(items) => items.iter().map(words).collect::<Vec<_>>().join(","),
         Kind::Map(entries) => {
-            let pairs = entries.iter().map(|entry| format!("{}:{}", entry.key, words(&entry.value)));
+            let pairs =
+                entries.iter().map(|entry| format!("{}:{}", entry.key, words(&entry.value)));
             pairs.collect::<Vec<_>>().join(",")
         }
     }
@@ -198,12 +213,8 @@ pub(super) fn becomes(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Opti
     }
     let condition = match fields.get("becomes") {
         Some(node) => cx.condition(node, "becomes", Place::RECORD, true),
-        None => {
-            cx.sink
-                .error("missing-key", node.head(), "`record` needs `becomes` beside it")
-                .help("say what becomes true of it: `becomes: record.stage == \"won\"`");
-            None
-        }
+        // Said already: it must be there.
+        None => None,
     };
     let (also, subject) = filters::qualifiers(cx, fields, place);
     cx.used.kinds.insert(kind.into());

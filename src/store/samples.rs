@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::model::{
-    ActionKind, Address, Arm, ArmRole, ArmSubject, Branch, Cause, Class, Code, Digest, Effect, EffectKey,
-    EffectState, Event, EventNo, Failing, Instant, Join, Ladder, Lineage, Map, Name, Parent, Pattern, Record, Run,
-    RunNo, Span, Status, StoredEvent, Task, Text, Trace, TraceEntry, Value, Verdict, Wait, Window,
+    ActionKind, Address, Arm, ArmRole, ArmSubject, Branch, Cause, Class, Code, Digest, Effect,
+    EffectKey, EffectState, Event, EventNo, Failing, Instant, Join, Ladder, Lineage, Map, Name,
+    Parent, Pattern, Record, Run, RunNo, Span, Status, StoredEvent, Task, Text, Trace, TraceEntry,
+    Value, Verdict, Wait, Window,
 };
 
 /// Numbers from a seed: `SplitMix64` (Steele, Lea, Flood 2014).

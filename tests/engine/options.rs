@@ -1,6 +1,6 @@
 //! Options of a workflow: `throttle`, `debounce`, `shadow`, `on_failure`; and the storm breaker.
 
-use adjutant::model::{Code, EventNo, Operator, RunNo, Status, View, limits};
+use adjutant::model::{Code, EventNo, Operator, Status, View, limits};
 
 use crate::play::{act, begin, lines, play, plays};
 use crate::support::sim::Sim;
@@ -16,7 +16,8 @@ fn a_throttle_counts_by_key_and_forgets() {
     let rules = "workflow: w\ntriggers: [{ event: go }]\nkey: ${event.subject}\nthrottle: { max: 2, per: 1h }\n\
                  steps: [{ log: \"${event.subject}\" }]\n";
     let mut sim = begin(rules);
-    for line in ["go a", "+10m", "go a", "go a", "go b", "restart", "go a", "+51m", "go a", "go a"] {
+    for line in ["go a", "+10m", "go a", "go a", "go b", "restart", "go a", "+51m", "go a", "go a"]
+    {
         act(&mut sim, line);
     }
     assert_eq!(verdict(&sim, 3, "w"), (Code::Throttled, "2 started within 1h already".to_owned()));
@@ -26,7 +27,10 @@ fn a_throttle_counts_by_key_and_forgets() {
         "the first is an hour old, the second is not"
     );
     act(&mut sim, "+2h");
-    assert!(sim.state().windows(None, 9).unwrap().is_empty(), "nothing is kept that does not count");
+    assert!(
+        sim.state().windows(None, 9).unwrap().is_empty(),
+        "nothing is kept that does not count"
+    );
 }
 
 #[test]
@@ -36,7 +40,7 @@ fn a_throttle_for_ever_never_forgets() {
     plays(
         rules,
         &["go a", "+365d", "restart", "go a", "go b"],
-        &["09:00:00 w: a", "09:00:00 w: b", "#1 w done", "#2 w done"],
+        &["09:00:00 w: a", "2027-03-02T09:00:00 w: b", "#1 w done", "#2 w done"],
     );
 }
 
@@ -62,7 +66,7 @@ fn a_debounced_workflow_begins_with_the_last_event_when_they_have_come_to_rest()
             "09:09:00 w: 2 2",
             "09:14:00 w: 4 4",
             "#1 w done",
-            "#2 w exit: stop (event 4) ended it",
+            "#2 w done: stop (event 4) ended it",
             "#3 w done",
         ],
     );
@@ -184,12 +188,16 @@ fn a_handling_that_fails_changes_nothing_and_a_person_may_end_it() {
 
 #[test]
 fn a_storm_trips_the_breaker_until_a_person_resets_it() {
-    let rules = "workflow: many\ntriggers: [{ event: go }]\nsteps:\n  - foreach: ${event.data.list}\n    limit: \
-                 10000\n    steps: [{ emit: ping }]\n---\nworkflow: w\ntriggers: [{ event: ping }]\nsteps: \
-                 [{ rhai: 1 }]\n---\nworkflow: tell\ntriggers: [{ event: run.storm }]\nsteps: [{ log: \
-                 \"${event.data.workflow}\" }]\n";
-    let mut sim = begin(rules);
-    let list: Vec<usize> = (0..limits::CHILDREN).collect();
+    // Each item emits ten times.
+    let emits = "{ emit: ping }, ".repeat(10);
+    let rules = format!(
+        "workflow: many\ntriggers: [{{ event: go }}]\nsteps:\n  - foreach: ${{event.data.list}}\n    limit: \
+                 10000\n    steps: [{emits}]\n---\nworkflow: w\ntriggers: [{{ event: ping }}]\nsteps: \
+                 [{{ rhai: 1 }}]\n---\nworkflow: tell\ntriggers: [{{ event: run.storm }}]\nsteps: [{{ log: \
+                 \"${{event.data.workflow}}\" }}]\n"
+    );
+    let mut sim = begin(&rules);
+    let list: Vec<usize> = (0..limits::STORM as usize / 20).collect();
     let go = format!("go s {{\"list\": {list:?}}}");
     act(&mut sim, "reset w");
     for _ in 0..3 {
@@ -207,6 +215,5 @@ fn a_storm_trips_the_breaker_until_a_person_resets_it() {
     assert_eq!(ran(&sim), limits::STORM as usize + 1, "what comes from outside is no part of it");
     sim.operator(Operator::Reset { workflow: "w".into(), by: "tom".into() });
     act(&mut sim, "go s {\"list\": [1]}");
-    assert_eq!(ran(&sim), limits::STORM as usize + 2);
-    assert_eq!(sim.run(1).no, RunNo(1));
+    assert_eq!(ran(&sim), limits::STORM as usize + 11);
 }

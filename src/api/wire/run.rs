@@ -202,7 +202,9 @@ impl Waiting {
                 run: Some(child.to_string()),
                 ..plain("run", format!("run {child}"), *until)
             },
-            Wait::Rest(at) => plain("rest", "events of its key to come to rest".to_owned(), Some(*at)),
+            Wait::Rest(at) => {
+                plain("rest", "events of its key to come to rest".to_owned(), Some(*at))
+            }
             Wait::Join(join) if join.held => plain(
                 "release",
                 format!(

@@ -9,8 +9,8 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 use serde::Deserialize;
 
 use crate::model::{
-    ArmRole, ArmSubject, BundleId, Digest, EventNo, Instant, Parent, Pattern, ReadError, Run, RunNo,
-    Status,
+    ArmRole, ArmSubject, BundleId, Digest, EventNo, Instant, Parent, Pattern, ReadError, Run,
+    RunNo, Status,
 };
 use crate::store::codec;
 

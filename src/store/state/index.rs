@@ -5,7 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{ArmSubject, BundleId, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status};
+use crate::model::{
+    ArmSubject, BundleId, EffectState, Event, EventNo, Instant, Pattern, Run, RunNo, Status,
+};
 
 use super::head::{Head, holder_key, waiter_key};
 use super::identities::Known;
@@ -231,7 +233,12 @@ impl Index {
     }
 
     /// A window is due at another time, or no more.
-    pub(super) fn replace_window(&mut self, row: &[u8], old: Option<Instant>, new: Option<Instant>) {
+    pub(super) fn replace_window(
+        &mut self,
+        row: &[u8],
+        old: Option<Instant>,
+        new: Option<Instant>,
+    ) {
         if let Some(old) = old {
             self.windows.remove(&(old, row.to_vec()));
         }

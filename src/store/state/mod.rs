@@ -25,7 +25,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, WindowKey, limits};
+use crate::model::{
+    BundleId, EventNo, InboxNo, Instant, Name, ReadError, Run, RunNo, WindowKey, limits,
+};
 
 use super::contract::{Batch, Lead, Store};
 use super::{codec, keys};
