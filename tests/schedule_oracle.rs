@@ -1,4 +1,4 @@
-//! Schedules compared with an independent implementation, `cronsim` from PyPI, over a year in five zones:
+//! Schedules compared with an independent implementation, `cronsim` from `PyPI`, over a year in five zones:
 //! every instant of every expression, through every change of the clocks.
 
 #![allow(clippy::unwrap_used, reason = "a test: what fails here fails the test")]
@@ -11,14 +11,10 @@ use support::python;
 
 /// A year in which all of them change their clocks but the last.
 const YEAR: &str = "2026";
-/// North and south of the equator, half an hour at a time, and never.
-const ZONES: [&str; 5] = [
-    "Europe/Berlin",
-    "America/New_York",
-    "Australia/Lord_Howe",
-    "America/Santiago",
-    "Asia/Kolkata",
-];
+/// North and south of the equator, at midnight, and never. Not Lord Howe, whose clocks go back by half an
+/// hour: on that day the oracle leaves out 02:15, which is there.
+const ZONES: [&str; 5] =
+    ["Europe/Berlin", "America/New_York", "Australia/Sydney", "America/Santiago", "Asia/Kolkata"];
 
 const EXPRESSIONS: &str = "\
 0 9 * * 1-5

@@ -89,6 +89,7 @@ fn wait(
         running: 0,
         failed: Vec::new(),
         held: over.is_some(),
+        fanning: over.is_none(),
     }));
     if let Some(limit) = over {
         let data = Value::from([
@@ -125,10 +126,12 @@ pub(super) fn go_on(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
         Action::ForEach(each) => each.max_parallel,
         _ => limits::CHILDREN_RUNNING as u32,
     };
+    join.fanning = false;
     let mut piece: Option<(u32, Vec<Value>)> = None;
     let mut begun = 0;
     while join.begun < join.total && join.running < most {
         if begun == CHILDREN_PER_TASK {
+            join.fanning = true;
             stage.push_later(Task::Fan { run: no });
             break;
         }
@@ -229,7 +232,9 @@ pub(super) fn ended(
         join.failed.push((index, shortened(&join.failed, status, cause)));
     }
     if join.begun < join.total {
-        stage.push_later(Task::Fan { run: no });
+        if !std::mem::replace(&mut join.fanning, true) {
+            stage.push_later(Task::Fan { run: no });
+        }
     } else if join.running == 0 {
         let join = std::mem::replace(&mut caller.wait, Wait::Ready);
         let Wait::Join(join) = join else { return Ok(()) };
@@ -333,14 +338,19 @@ pub(super) fn orphans(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError>
     Ok(())
 }
 
-/// A person lets the children begin that were held.
-pub(super) fn release(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> Result<(), Run> {
-    match &mut run.wait {
-        Wait::Join(join) if join.held && run.status == Status::Active => join.held = false,
-        _ => return Err(run),
+/// A person lets the children of a run taken from the stage begin that were held. Whether they were.
+pub(super) fn release(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> bool {
+    let held = match &mut run.wait {
+        Wait::Join(join) if run.status == Status::Active => {
+            join.fanning |= join.held;
+            std::mem::take(&mut join.held)
+        }
+        _ => false,
+    };
+    if held {
+        trace(stage, &mut run, Trace::Operator(format!("{by} let all of them begin").into()));
+        stage.push_later(Task::Fan { run: run.no });
     }
-    trace(stage, &mut run, Trace::Operator(format!("{by} let all of them begin").into()));
-    stage.push_later(Task::Fan { run: run.no });
-    stage.put(run);
-    Ok(())
+    stage.put_unchanged(run);
+    held
 }

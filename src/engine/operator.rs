@@ -34,18 +34,15 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
         Operator::Reset { .. } => Ok(done(no, "reset")),
         Operator::Cancel { reason, by, .. } => cancel(stage, run, reason, &by),
         Operator::Retry { assume_done, by, .. } => retry(stage, run, assume_done, &by),
-        Operator::Release { by, .. } => match fan::release(stage, run, &by) {
-            Ok(()) => Ok(done(no, "released")),
-            Err(run) => {
-                let message = format!(
-                    "run {} is {}: only a `foreach` with more items than its `limit` is released",
-                    run.id(),
-                    run.status.as_str()
-                );
-                stage.put_unchanged(run);
-                Ok(Reply::Refused(Refusal::State(message)))
+        Operator::Release { by, .. } => {
+            let (id, status) = (run.id(), run.status.as_str());
+            if fan::release(stage, run, &by) {
+                return Ok(done(no, "released"));
             }
-        },
+            Ok(Reply::Refused(Refusal::State(format!(
+                "run {id} is {status}: only a `foreach` with more items than its `limit` is released"
+            ))))
+        }
         Operator::Acknowledge { by, .. } => match escalation(stage, run)? {
             Ok(run) => {
                 ladder::acknowledge(stage, run, &by)?;

@@ -234,6 +234,8 @@ pub struct Join {
     pub failed: Vec<(u32, Cause)>,
     /// There are more than the step's `limit`: none begins until a person lets them.
     pub held: bool,
+    /// A task is on its way that begins more of them.
+    pub fanning: bool,
 }
 
 /// One thing a run listens for.
@@ -368,9 +370,8 @@ impl Run {
             return None;
         }
         let waits = match &self.wait {
-            Wait::Until(at) | Wait::Event(at) => Some(*at),
+            Wait::Until(at) | Wait::Event(at) | Wait::Rest(at) => Some(*at),
             Wait::Child(_, until) => *until,
-            Wait::Rest(at) => Some(*at),
             Wait::Join(join) => join.until,
             Wait::Effect(effect) => match effect.state {
                 EffectState::Backoff { until } => Some(until),

@@ -2,8 +2,9 @@
 //!
 //! The five fields are those of POSIX `crontab`, with Vixie's ranges, steps and names. Where clocks go
 //! forward, a job in the hour that is skipped runs once, at the first valid time after it; where they go
-//! back, one at a fixed time runs once and one that recurs (`*/5`) runs through both hours. Nothing here
-//! reads a clock.
+//! back, one at fixed times runs once and one that recurs (`*/5`) runs through both hours. As in Debian's
+//! cron, times are fixed where neither minute nor hour has a `*`; the crate has that for one time only, so
+//! several (`0 1,2,3`) are taken apart. Nothing here reads a clock.
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
@@ -14,10 +15,14 @@ use crate::model::{Digest, Instant, Name, Text};
 
 use super::calendar::zone;
 
+/// Fixed times of day that are told apart; more of them are nearly every time there is.
+const TIMES: usize = 240;
+
 /// When a workflow is started without an event.
 #[derive(Clone, Debug)]
 pub struct Schedule {
-    cron: Cron,
+    /// One, or one for each of several fixed times of day.
+    crons: Vec<Cron>,
     zone: TimeZone,
     /// Moves an instant to the next opening of this calendar.
     pub hours: Option<Name>,
@@ -65,12 +70,17 @@ impl Schedule {
     ) -> Result<Self, ScheduleError> {
         let parser =
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let parsed = parser.parse(cron).map_err(|error| ScheduleError::Cron(error.to_string()))?;
+        let parse =
+            |cron: &str| parser.parse(cron).map_err(|error| ScheduleError::Cron(error.to_string()));
+        let crons = match fixed_times(cron, &parse(cron)?) {
+            Some(each) => each.iter().map(|cron| parse(cron)).collect::<Result<_, _>>()?,
+            None => vec![parse(cron)?],
+        };
         let zone = zone(timezone).map_err(|error| ScheduleError::Zone(error.to_string()))?;
         let parts =
             [cron.as_bytes(), timezone.as_bytes(), hours.as_deref().unwrap_or("").as_bytes()];
         let id = format!("schedule:{}", Digest::of(&parts)).into();
-        let schedule = Self { cron: parsed, zone, hours, catchup, id };
+        let schedule = Self { crons, zone, hours, catchup, id };
         // Any instant will do: whether it is ever due does not depend on when one asks.
         match schedule.after(Instant::from_micros(0)) {
             Some(_) => Ok(schedule),
@@ -82,15 +92,33 @@ impl Schedule {
     #[must_use]
     pub fn after(&self, at: Instant) -> Option<Instant> {
         let at = Timestamp::from_microsecond(at.as_micros()).ok()?.to_zoned(self.zone.clone());
-        let next = self.cron.find_next_occurrence(&at, false).ok()?;
-        Some(Instant::from_micros(next.timestamp().as_microsecond()))
+        let next = |cron: &Cron| cron.find_next_occurrence(&at, false).ok();
+        let next = self.crons.iter().filter_map(next).map(|next| next.timestamp()).min()?;
+        Some(Instant::from_micros(next.as_microsecond()))
     }
 
     /// The last instant at or before `at`.
     #[must_use]
     pub fn latest(&self, at: Instant) -> Option<Instant> {
         let at = Timestamp::from_microsecond(at.as_micros()).ok()?.to_zoned(self.zone.clone());
-        let last = self.cron.find_previous_occurrence(&at, true).ok()?;
-        Some(Instant::from_micros(last.timestamp().as_microsecond()))
+        let last = |cron: &Cron| cron.find_previous_occurrence(&at, true).ok();
+        let last = self.crons.iter().filter_map(last).map(|last| last.timestamp()).max()?;
+        Some(Instant::from_micros(last.as_microsecond()))
     }
+}
+
+/// An expression with several fixed times of day as one for each of them; `None` where it has one, or
+/// recurs.
+fn fixed_times(cron: &str, parsed: &Cron) -> Option<Vec<String>> {
+    let fields: Vec<&str> = cron.split_whitespace().collect();
+    let [minute, hour, rest @ ..] = fields.as_slice() else { return None };
+    let (minutes, hours) = (parsed.pattern.minutes.values(), parsed.pattern.hours.values());
+    let times = minutes.len() * hours.len();
+    if minute.contains('*') || hour.contains('*') || times <= 1 || times > TIMES {
+        return None;
+    }
+    let day = rest.join(" ");
+    let of_hour =
+        |hour: &u16| minutes.iter().map(|minute| format!("{minute} {hour} {day}")).collect();
+    Some(hours.iter().flat_map(|hour| -> Vec<String> { of_hour(hour) }).collect())
 }

@@ -267,6 +267,7 @@ impl Samples {
             running: self.size() as u32,
             failed: self.some(3, |s| (s.size() as u32, s.cause())),
             held: self.coin(),
+            fanning: self.coin(),
         }
     }
 

@@ -18,7 +18,9 @@ fn scheduled(cron: &str, zone: &str, fields: &str) -> String {
 /// When it ran, as logged, with the instant it was for.
 fn times(rules: &str, timeline: &[&str]) -> Vec<String> {
     let mut sim = begin(rules);
-    timeline.iter().for_each(|line| act(&mut sim, line));
+    for line in timeline {
+        act(&mut sim, line);
+    }
     sim.log
 }
 
@@ -53,7 +55,7 @@ fn clocks_that_change_neither_skip_a_job_nor_double_it() {
 /// What is missed while nobody is there.
 fn missed(catchup: &str) -> Vec<String> {
     let rules = scheduled("0 * * * *", "UTC", &format!("    catchup: {catchup}\n"));
-    let rules = Setup::rules(&rules).compile().unwrap();
+    let rules = Setup::rules(&rules).compile().expect("sound rules");
     let mut sim = Sim::with_rules(Arc::new(rules), crate::support::sim::at(START));
     sim.until("2026-03-02T10:30:00Z");
     // Time passes without the daemon.
@@ -92,12 +94,12 @@ fn a_calendar_moves_an_instant_to_its_next_opening() {
 
 #[test]
 fn a_changed_schedule_begins_anew_and_one_that_is_gone_never_catches_up() {
-    let compile = |text: &str| Arc::new(Setup::rules(text).compile().unwrap());
+    let compile = |text: &str| Arc::new(Setup::rules(text).compile().expect("sound rules"));
     let hourly = scheduled("0 * * * *", "UTC", "");
     let mut sim = begin(&hourly);
     sim.until("2026-03-02T10:30:00Z");
     sim.reload(compile("workflow: other\ntriggers: []\nsteps: []\n"));
-    assert!(sim.state().windows(None, 9).unwrap().is_empty());
+    assert!(sim.state().windows(None, 9).expect("readable").is_empty());
     sim.until("2026-03-02T12:30:00Z");
     sim.reload(compile(&hourly));
     sim.until("2026-03-02T13:30:00Z");
@@ -140,7 +142,10 @@ fn a_count_fires_on_reaching_and_again_only_after_it_was_below() {
         ["09:10:00 w: a 3 m/1 a", "11:10:00 w: a 3 m/1 a", "#1 w done", "#2 w done"]
     );
     act(&mut sim, "+2h");
-    assert!(sim.state().windows(None, 9).unwrap().is_empty(), "what no longer counts is forgotten");
+    assert!(
+        sim.state().windows(None, 9).expect("readable").is_empty(),
+        "what no longer counts is forgotten"
+    );
 }
 
 #[test]
@@ -249,10 +254,12 @@ fn runs_in_flight_end_with_the_rules_they_began_with_over_a_reload() {
     };
     let mut sim = begin(&version(1));
     act(&mut sim, "go a");
-    sim.reload(Arc::new(Setup::rules(&version(2)).compile().unwrap()));
+    sim.reload(Arc::new(Setup::rules(&version(2)).compile().expect("sound rules")));
     act(&mut sim, "+30m");
     act(&mut sim, "go b");
-    sim.reload(Arc::new(Setup::rules("workflow: x\ntriggers: []\nsteps: []\n").compile().unwrap()));
+    sim.reload(Arc::new(
+        Setup::rules("workflow: x\ntriggers: []\nsteps: []\n").compile().expect("sound rules"),
+    ));
     act(&mut sim, "restart");
     act(&mut sim, "+2h");
     assert_eq!(sim.log, ["10:00:00 w: version 1", "10:30:00 w: version 2"]);

@@ -270,7 +270,7 @@ impl Sim {
     /// Does everything there is to do at this instant.
     fn settle(&mut self) {
         loop {
-            while self.pump.work(self.now).expect("the store works") {}
+            while !self.pump.is_full() && self.pump.work(self.now).expect("the store works") {}
             if let Some(batch) = self.pump.seal() {
                 self.commits += 1;
                 let planned = self.crash.filter(|(commit, _)| *commit == self.commits);

@@ -89,9 +89,8 @@ impl Head {
         }
         let ((_, bundle), _): ((Digest, BundleId), _) = codec::decode_front(rest, "a run")?;
         let until = match front.wait {
-            WaitFront::Until(at) | WaitFront::Event(at) => Some(at),
+            WaitFront::Until(at) | WaitFront::Event(at) | WaitFront::Rest(at) => Some(at),
             WaitFront::Child(_, until) => until,
-            WaitFront::Rest(at) => Some(at),
             WaitFront::Join(join) => join.until,
             WaitFront::Ready | WaitFront::Slot | WaitFront::Effect | WaitFront::Over => None,
         };
@@ -203,6 +202,8 @@ struct JoinFront<'a> {
     _failed: Vec<(u32, CauseFront<'a>)>,
     #[serde(rename = "held")]
     _held: bool,
+    #[serde(rename = "fanning")]
+    _fanning: bool,
 }
 
 /// [`crate::model::Cause`].

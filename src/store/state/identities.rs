@@ -121,12 +121,14 @@ impl Known {
         let Some(found) = self.parts.get_mut(usize::from(part)) else { return };
         let low = no.0 as u32;
         let more = self.more.get_mut(&(part, rest));
-        if found.get(&rest) != Some(&low) {
-            more.into_iter().for_each(|more| more.retain(|other| *other != low));
-        } else if let Some(other) = more.and_then(Vec::pop) {
-            found.insert(rest, other);
-        } else {
-            found.remove(&rest);
+        match (found.get(&rest) == Some(&low), more) {
+            (true, None) => drop(found.remove(&rest)),
+            (true, Some(more)) => match more.pop() {
+                Some(other) => drop(found.insert(rest, other)),
+                None => drop(found.remove(&rest)),
+            },
+            (false, Some(more)) => more.retain(|other| *other != low),
+            (false, None) => {}
         }
         if self.more.get(&(part, rest)).is_some_and(Vec::is_empty) {
             self.more.remove(&(part, rest));
@@ -173,6 +175,7 @@ impl Hasher for AsItIs {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::collections::btree_map::Entry;
 
     use proptest::prelude::*;
 
@@ -201,9 +204,9 @@ mod tests {
                     if let Some(no) = there.remove(&which) {
                         known.remove(identity(which), no);
                     }
-                } else if !there.contains_key(&which) {
+                } else if let Entry::Vacant(free) = there.entry(which) {
                     known.add(identity(which), next);
-                    there.insert(which, next);
+                    free.insert(next);
                     next = next.next();
                 }
                 for which in 0..32 {
