@@ -6,8 +6,8 @@
 //! step fails when all are over.
 
 use crate::model::{
-    Branch, Cause, Digest, Join, Map, Name, Origin, Parent, ReadError, Run, RunNo, Status, Task,
-    Text, Trace, TraceEntry, Value, Wait, Write, limits,
+    Branch, Cause, Digest, Join, Map, Name, Origin, Parent, ReadError, Redo, Run, RunNo, Status,
+    Task, Text, Trace, TraceEntry, Value, Wait, Write, limits,
 };
 use crate::rules::{Action, ForEachStep, Pc, Step};
 
@@ -77,6 +77,11 @@ fn wait(
     parent_of(cursor)?;
     let until = deadline(stage, step)?;
     let run = &mut cursor.run;
+    let redo = run.redo.take().filter(|redo| redo.pc == run.pc && redo.of == total as u32);
+    let only = redo.map(|redo| redo.only).unwrap_or_default();
+    // Whoever has it tried again need not be asked.
+    let over = over.filter(|_| only.is_empty());
+    let (of, total) = (total, if only.is_empty() { total } else { only.len() });
     let what = match over {
         None => format!("{total} beside each other"),
         Some(limit) => format!("a person: {total} items are more than its limit of {limit}"),
@@ -84,6 +89,8 @@ fn wait(
     trace(stage, run, Trace::Waiting(what.into(), until));
     run.wait = Wait::Join(Box::new(Join {
         until,
+        of: of as u32,
+        only,
         total: total as u32,
         begun: 0,
         running: 0,
@@ -135,7 +142,7 @@ pub(super) fn go_on(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
             stage.push_later(Task::Fan { run: no });
             break;
         }
-        let index = join.begun;
+        let index = join.only.get(join.begun as usize).copied().unwrap_or(join.begun);
         let (pc, names) = match &step.action {
             Action::ForEach(each) => {
                 let number = index / limits::ITEMS_PER_PIECE as u32;
@@ -148,7 +155,8 @@ pub(super) fn go_on(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
                 let item = item.ok_or_else(|| {
                     ReadError::Corrupt(format!("item {index} of run {no} is missing").into())
                 })?;
-                if place + 1 == limits::ITEMS_PER_PIECE || index + 1 == join.total {
+                let last = place + 1 == limits::ITEMS_PER_PIECE || index + 1 == join.of;
+                if last && join.only.is_empty() {
                     stage.write(Write::ItemsGone(no, number));
                 }
                 (each.body, vec![("item".into(), item.clone()), (each.name.clone(), item)])
@@ -185,6 +193,7 @@ fn branch(
         hash: hash(caller, index),
         parent: Some(Parent { run: caller.no, pc: caller.pc, depth }),
         branch: Some(Branch { index, names: all }),
+        redo: None,
         status: Status::Active,
         wait: Wait::Ready,
         slot: false,
@@ -255,6 +264,9 @@ fn shortened(before: &[(u32, Cause)], status: Status, cause: Cause) -> Cause {
 /// All children are over: their caller goes on, or its step fails.
 fn all_over(stage: &mut Stage<'_>, mut run: Run, mut join: Join) -> Result<(), ReadError> {
     join.failed.sort_by_key(|(index, _)| *index);
+    if !join.only.is_empty() {
+        forget_items(stage, run.no, &join);
+    }
     let results = results(&join);
     let located = locate(stage, &run);
     let step = located.as_ref().and_then(|(_, workflow)| workflow.steps.get(run.pc as usize));
@@ -268,14 +280,16 @@ fn all_over(stage: &mut Stage<'_>, mut run: Run, mut join: Join) -> Result<(), R
     let cause = match join.failed.first() {
         None => None,
         Some((index, first)) => {
-            let message = format!("{failed} of {} failed; [{index}]: {first}", join.total);
+            let message = format!("{failed} of {} failed; [{index}]: {first}", join.of);
+            let only = join.failed.iter().map(|(index, _)| *index).collect();
+            run.redo = Some(Redo { pc: run.pc, of: join.of, only });
             Some(Cause::new("children", clipped(&message)))
         }
     };
     let result = match cause {
         Some(cause) => finish::fail_step(stage, run, step, cause)?,
         None => {
-            let said = format!("all {} are done", join.total);
+            let said = format!("all {} are done", join.of);
             trace(stage, &mut run, Trace::Done(said.into()));
             run.pc = step.next;
             Some(run)
@@ -297,7 +311,7 @@ fn all_over(stage: &mut Stage<'_>, mut run: Run, mut join: Join) -> Result<(), R
 /// `[{ ok, error }]`, in the order of the children.
 fn results(join: &Join) -> Value {
     let ok = || Value::from([("ok", Value::Bool(true)), ("error", Value::Null)]);
-    let mut results: Vec<Value> = (0..join.total).map(|_| ok()).collect();
+    let mut results: Vec<Value> = (0..join.of).map(|_| ok()).collect();
     for (index, cause) in &join.failed {
         if let Some(result) = results.get_mut(*index as usize) {
             *result = Value::from([("ok", Value::Bool(false)), ("error", cause.to_value())]);
@@ -308,12 +322,18 @@ fn results(join: &Join) -> Value {
 
 /// A run does not wait for its children any more: those under way are ended, the others never begin.
 pub(super) fn give_up(stage: &mut Stage<'_>, run: RunNo, join: &Join) {
-    let piece = |index: u32| index / limits::ITEMS_PER_PIECE as u32;
-    for number in piece(join.begun)..=piece(join.total) {
-        stage.write(Write::ItemsGone(run, number));
-    }
+    forget_items(stage, run, join);
     if join.running > 0 {
         stage.push_later(Task::Orphans { run });
+    }
+}
+
+/// Removes what is left of what the children were for.
+fn forget_items(stage: &mut Stage<'_>, run: RunNo, join: &Join) {
+    let piece = |index: u32| index / limits::ITEMS_PER_PIECE as u32;
+    let first = if join.only.is_empty() { join.begun } else { 0 };
+    for number in piece(first)..=piece(join.of) {
+        stage.write(Write::ItemsGone(run, number));
     }
 }
 

@@ -136,7 +136,8 @@ fn handle(stage: &mut Stage<'_>, mut run: Run, pc: u32, cause: Cause) -> Result<
 
 /// A failure is an event, and a free place is given away.
 fn announce(stage: &mut Stage<'_>, run: &Run) {
-    if let (Status::Failed, Some(cause)) = (run.status, &run.reason) {
+    // One of many beside each other is told of by its caller.
+    if let (Status::Failed, Some(cause), None) = (run.status, &run.reason, &run.branch) {
         let data = Value::from([("error", cause.to_value())]);
         alert::raise(stage, run, "run.failed", data);
     }

@@ -143,6 +143,15 @@ fn retry(
         stage.put_unchanged(run);
         return Ok(Reply::Refused(Refusal::State(message)));
     }
+    if let (Status::Failed, Some(parent), Some(_)) = (run.status, &run.parent, &run.branch) {
+        let message = format!(
+            "run {} is one of many of run {}: have that one tried again, which does those again that failed",
+            run.id(),
+            parent.run
+        );
+        stage.put_unchanged(run);
+        return Ok(Reply::Refused(Refusal::State(message)));
+    }
     let how = if assume_done { "took it as done" } else { "had it tried again" };
     trace(stage, &mut run, Trace::Operator(format!("{by} {how}").into()));
     let Some(mut cursor) = Cursor::new(stage, run)? else {

@@ -389,6 +389,7 @@ pub(super) fn begin(stage: &mut Stage<'_>, seed: Seed<'_>, entry: Entry) -> Resu
         branch: None,
         shadow: seed.shadow || workflow.shadow,
         failing: None,
+        redo: None,
     };
     check_size(&run)?;
     arm_exits(stage, workflow, &mut run, event)?;

@@ -31,8 +31,8 @@ pub use link::{Link, LinkError, LinkKey, LinkVerb};
 pub use record::Record;
 pub use retention::Retention;
 pub use run::{
-    Arm, ArmRole, ArmSubject, Branch, Failing, Join, Ladder, Origin, Parent, Run, Status, Trace,
-    TraceEntry, Wait,
+    Arm, ArmRole, ArmSubject, Branch, Failing, Join, Ladder, Origin, Parent, Redo, Run, Status,
+    Trace, TraceEntry, Wait,
 };
 pub use task::Task;
 pub use time::{Instant, Span};

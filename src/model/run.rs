@@ -80,6 +80,20 @@ pub struct Run {
     pub shadow: bool,
     /// It has failed and does what its workflow says for that.
     pub failing: Option<Failing>,
+    /// Of many beside each other some failed, and with them this run: an operator's retry does those again,
+    /// and not the others.
+    pub redo: Option<Redo>,
+}
+
+/// Which children of a step failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redo {
+    /// The step.
+    pub pc: u32,
+    /// How many there were.
+    pub of: u32,
+    /// Which failed, in order.
+    pub only: Vec<u32>,
 }
 
 /// What a run of a `foreach` or `parallel` has besides what it took over from its caller.
@@ -225,8 +239,12 @@ pub struct Join {
     /// When all must be over.
     pub until: Option<Instant>,
     /// How many there are.
+    pub of: u32,
+    /// Which of them are done, in order; empty: all. The others were done before a person had it tried again.
+    pub only: Vec<u32>,
+    /// How many are done here.
     pub total: u32,
-    /// How many have begun, in order.
+    /// How many of those have begun.
     pub begun: u32,
     /// How many of those are not over.
     pub running: u32,

@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ReadError, Run};
 
-/// The version written today. 2: runs have three more fields at their end.
+/// The version written today. 2: runs have four more fields at their end.
 const VERSION: u8 = 2;
 /// The oldest version that is read.
 const OLDEST: u8 = 1;
-/// What a run of version 1 lacks at its end: no branch, no shadow, not failing.
-const RUN_SINCE_1: [u8; 3] = [0, 0, 0];
+/// What a run of version 1 lacks at its end: no branch, no shadow, not failing, nothing to do again.
+const RUN_SINCE_1: [u8; 4] = [0; 4];
 
 /// The largest buffer that is kept to encode into: a usual row has some hundred bytes.
 const KEPT_BYTES: usize = 64 * 1024;

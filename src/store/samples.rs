@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use crate::model::{
     ActionKind, Address, Arm, ArmRole, ArmSubject, Branch, Cause, Class, Code, Digest, Effect,
     EffectKey, EffectState, Event, EventNo, Failing, Instant, Join, Ladder, Lineage, Map, Name,
-    Parent, Pattern, Record, Run, RunNo, Span, Status, StoredEvent, Task, Text, Trace, TraceEntry,
-    Value, Verdict, Wait, Window,
+    Parent, Pattern, Record, Redo, Run, RunNo, Span, Status, StoredEvent, Task, Text, Trace,
+    TraceEntry, Value, Verdict, Wait, Window,
 };
 
 /// Numbers from a seed: `SplitMix64` (Steele, Lea, Flood 2014).
@@ -262,6 +262,8 @@ impl Samples {
     fn join(&mut self) -> Join {
         Join {
             until: self.maybe(Self::instant),
+            of: self.size() as u32,
+            only: self.some(3, |s| s.size() as u32),
             total: self.size() as u32,
             begun: self.size() as u32,
             running: self.size() as u32,
@@ -373,6 +375,11 @@ impl Samples {
                 cause: s.cause(),
                 pc: s.size() as u32,
                 uncertain: s.coin(),
+            }),
+            redo: self.maybe(|s| Redo {
+                pc: s.size() as u32,
+                of: s.size() as u32,
+                only: s.some(3, |s| s.size() as u32),
             }),
         }
     }

@@ -170,19 +170,39 @@ fn a_timeout_is_for_the_whole() {
 }
 
 #[test]
-fn a_retry_begins_them_anew() {
-    let rules = "workflow: w\ntriggers: [{ event: go }]\nsteps:\n  - foreach: ${[1]}\n    steps: \
-                 [{ webhook: \"https://x.example/failed-ok\", retry: { attempts: 1 } }]\n  - log: through\n";
-    let mut sim = begin(rules).answers(|_, _| {
-        adjutant::model::Outcome::Failed(adjutant::model::Cause::new("http_400", "status 400"))
-    });
+fn a_retry_does_those_again_that_failed_and_no_others() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nsteps:\n  - foreach: ${[\"ok\", \"failed\", \
+                 \"ok\"]}\n    limit: 2\n    steps: [{ webhook: \"https://x.example/${item}\", retry: { \
+                 attempts: 1 } }]\n    id: all\n  - log: ${steps.all.len()}\n---\nworkflow: watch\ntriggers: [{ \
+                 event: run.failed }]\nsteps: [{ log: \"${event.data.error.message}\" }]\n";
+    let mut sim = begin(rules);
     act(&mut sim, "go s");
+    act(&mut sim, "release 1");
     assert_eq!(sim.status(1), Status::Failed);
+    // Told of once, and by the one that people know.
+    assert_eq!(
+        sim.log.last().map(String::as_str),
+        Some("09:00:00 watch: 1 of 3 failed; [1]: status 400")
+    );
+    let keys = |sim: &crate::support::sim::Sim| -> Vec<_> {
+        sim.effects.iter().map(|effect| effect.key).collect()
+    };
+    assert_eq!(keys(&sim).len(), 3);
+    act(&mut sim, "retry 3");
+    assert!(
+        sim.log.last().is_some_and(|line| line.contains("one of many of run 1")),
+        "{:?}",
+        sim.log
+    );
     let mut sim = sim.answers(|_, _| adjutant::model::Outcome::Done(adjutant::model::Value::Null));
+    act(&mut sim, "restart");
     act(&mut sim, "retry 1");
-    assert_eq!((sim.status(1), sim.runs()), (Status::Done, 3));
-    let keys: std::collections::BTreeSet<_> = sim.effects.iter().map(|effect| effect.key).collect();
-    assert_eq!(keys.len(), 2, "another attempt of another run has another key");
+    assert_eq!(sim.status(1), Status::Done);
+    let keys = keys(&sim);
+    assert_eq!(keys.len(), 4, "only the one that failed");
+    assert!(!keys[..3].contains(&keys[3]), "under another key, since it failed for certain");
+    assert_eq!(sim.log.last().map(String::as_str), Some("09:00:00 w: 3"));
+    assert_eq!(sim.state().items(adjutant::model::RunNo(1), 0).expect("readable"), None);
 }
 
 #[test]

@@ -63,6 +63,7 @@ pub(super) fn run(no: u64) -> Run {
         branch: None,
         shadow: false,
         failing: None,
+        redo: None,
     }
 }
 

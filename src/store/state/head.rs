@@ -192,6 +192,10 @@ enum WaitFront<'a> {
 #[derive(Deserialize)]
 struct JoinFront<'a> {
     until: Option<Instant>,
+    #[serde(rename = "of")]
+    _of: u32,
+    #[serde(rename = "only")]
+    _only: Vec<u32>,
     #[serde(rename = "total")]
     _total: u32,
     #[serde(rename = "begun")]
