@@ -17,9 +17,10 @@ use adjutant::model::{
     Status, Task, Value, View, Wait, Write,
 };
 use adjutant::pump::Pump;
-use adjutant::store::{Batch, MemoryStore, Op, State, Store};
+use adjutant::store::{MemoryStore, State, Store};
 use serde_json::json;
 use support::sim::{Setup, Sim, at};
+use support::stored;
 
 const RULES: &str = r#"
 record: lead
@@ -204,58 +205,18 @@ fn sample() -> Arc<MemoryStore> {
     store
 }
 
-fn rows(store: &MemoryStore) -> Vec<(Vec<u8>, Vec<u8>)> {
-    store.scan(&[], &[0xff; 8], usize::MAX).unwrap()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn unhex(text: &str) -> Vec<u8> {
-    (0..text.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
-        .collect()
-}
-
 #[test]
 fn write_the_sample_if_asked() {
     let store = sample();
-    let text: String = rows(&store)
-        .iter()
-        .map(|(key, value)| [&hex(key), " ", &hex(value), "\n"].concat())
-        .collect();
-    if let Ok(path) = std::env::var("ADJUTANT_WRITE_SAMPLE") {
-        std::fs::write(path, &text).unwrap();
-    }
+    stored::write_if_asked(&store);
     // What is made today goes on as well as what was made then.
     goes_on(&store);
 }
 
 #[test]
 fn version_1_still_opens_and_goes_on() {
-    let store = Arc::new(MemoryStore::new());
-    let lead = store.lead().unwrap();
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state-v1.txt");
-    let ops: Vec<Op> = std::fs::read_to_string(file)
-        .unwrap()
-        .lines()
-        .map(|line| line.split_once(' ').unwrap())
-        .map(|(key, value)| Op::Put(unhex(key), unhex(value)))
-        .collect();
-    assert!(ops.len() > 30, "{} rows", ops.len());
-    let tags: std::collections::BTreeSet<u8> = ops
-        .iter()
-        .map(|op| match op {
-            Op::Put(key, _) | Op::Delete(key) => key[0],
-        })
-        .collect();
-    assert_eq!(tags, b"bcdeimrstx".iter().copied().collect(), "every kind of row is in the sample");
-    store.commit(&Batch { epoch: lead.epoch, number: 1, ops }).unwrap();
+    let (store, kinds) = stored::read("state-v1.txt");
+    assert_eq!(kinds, b"bcdeimrstx".iter().copied().collect(), "every kind of row is in it");
     goes_on(&store);
 }
 

@@ -61,7 +61,10 @@ pub(super) fn foreach(
             .help("write what is to be done for each item: `steps: […]`");
         return;
     };
-    let names = [Text::from(ITEM), Text::from(INDEX)].into_iter().chain(name);
+    // A name that is no name is reported already, and what uses it is not wrong besides.
+    let meant = fields.get("as").and_then(Node::scalar).map(|scalar| scalar.text.to_lowercase());
+    let meant = meant.map(Text::from).filter(|_| name.is_none());
+    let names = [Text::from(ITEM), Text::from(INDEX)].into_iter().chain(name).chain(meant);
     let before = flow.cx.local.items.len();
     flow.cx.local.items.extend(names);
     let body = flow.apart(steps, &format!("{path}.steps"), around);

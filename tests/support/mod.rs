@@ -20,6 +20,7 @@ pub(crate) mod receiver;
 pub(crate) mod runs;
 pub(crate) mod sim;
 pub(crate) mod smtp;
+pub(crate) mod stored;
 pub(crate) mod tampered;
 pub(crate) mod thread;
 
