@@ -1,15 +1,16 @@
 //! Reload in the real daemon: by command, by signal, by a changed file; whole or not at all; and a start
 //! that finds the files broken.
 
+#![allow(clippy::disallowed_methods, reason = "a real daemon is driven in real time")]
+
 mod support;
 
 use std::time::Duration;
 
 use serde_json::json;
-use support::cli;
-use support::daemon::Daemon;
+use support::daemon::{Daemon, structured};
 use support::folder::Folder;
-use support::wait_for;
+use support::{cli, http, wait_for};
 
 /// Long enough for the daemon to notice something.
 const SOON: Duration = Duration::from_secs(30);
@@ -99,4 +100,89 @@ fn rules_are_put_in_force_whole_or_not_at_all() {
     for (item, version) in [(1, 1), (2, 2), (3, 2), (4, 2), (5, 3), (6, 44)] {
         becomes(&daemon, &format!("item/{item}"), "ended", version);
     }
+}
+
+/// Waits for an event, or counts one at once; both say by which version.
+fn busy(n: usize) -> String {
+    format!(
+        "workflow: waits\ntriggers: [{{ event: a.waits }}]\nsteps:\n  - wait_for: a.go\n    timeout: 1h\n  - \
+         record: ${{event.subject}}\n    set: {{ began: {n} }}\n---\nworkflow: counts\ntriggers: [{{ event: \
+         b.came }}]\nsteps:\n  - record: ${{event.subject}}\n    set: {{ by: {n}, times: \
+         '${{(old?.times ?? 0) + 1}}' }}\n"
+    )
+}
+
+/// Sends events `from..to` of a type, each about `kind/number`, and requires that all are accepted.
+fn send(url: &str, kind: &str, record: &str, numbers: std::ops::Range<usize>) {
+    let event =
+        |n: usize| structured(&format!("{kind}-{n}"), kind, &format!("{record}/{n}"), &json!({}));
+    let events: Vec<String> = numbers.map(event).collect();
+    let media = [("content-type", "application/cloudevents-batch+json")];
+    let body = format!("[{}]", events.join(","));
+    let answer = http::send("POST", url, &media, body).expect("an answer");
+    assert_eq!(answer.status, 202, "{answer:?}");
+}
+
+/// A field of every record of a kind.
+fn fields(daemon: &Daemon, kind: &str, field: &str) -> Vec<i64> {
+    let (mut found, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = daemon.get(&format!("/v1/records/{kind}?limit=1000{after}")).json();
+        let records = page["records"].as_array().expect("a page of records");
+        found.extend(records.iter().filter_map(|record| record["fields"][field].as_i64()));
+        match page["next"].as_str() {
+            Some(next) => after = format!("&after={next}"),
+            None => return found,
+        }
+    }
+}
+
+#[test]
+fn a_reload_every_second_under_load_harms_nothing() {
+    const WAITING: usize = 1_000;
+    const SECONDS: usize = 8;
+    const PER_SECOND: usize = 1_000;
+    let daemon = Daemon::start(Folder::new("").rule("busy.yaml", &busy(0)));
+    let url = daemon.url("/v1/events");
+    for from in (0..WAITING).step_by(250) {
+        send(&url, "a.waits", "waited", from..from + 250);
+    }
+    let load = std::thread::spawn(move || {
+        let began = std::time::Instant::now();
+        for part in 0..SECONDS * 10 {
+            let from = part * PER_SECOND / 10;
+            send(&url, "b.came", "came", from..from + PER_SECOND / 10);
+            let due = Duration::from_millis(100) * (part as u32 + 1);
+            std::thread::sleep(due.saturating_sub(began.elapsed()));
+        }
+    });
+    for second in 1..SECONDS {
+        let broken = second % 3 == 0;
+        let rules = if broken { BROKEN.to_owned() } else { busy(second) };
+        daemon.folder.write("rules/busy.yaml", &rules);
+        let said = daemon.run(&["reload"]);
+        assert_eq!(said.code, i32::from(broken), "{said:?}");
+        std::thread::sleep(Duration::from_millis(700));
+    }
+    load.join().expect("every event was accepted");
+    for from in (0..WAITING).step_by(250) {
+        send(&daemon.url("/v1/events"), "a.go", "waited", from..from + 250);
+    }
+    wait_for("the waiting runs to end", SOON, || {
+        (fields(&daemon, "waited", "began").len() == WAITING).then_some(())
+    });
+    let ended = fields(&daemon, "waited", "began");
+    assert!(ended.iter().all(|version| *version == 0), "each with the rules it began with");
+    wait_for("every event to be counted", SOON, || {
+        (fields(&daemon, "came", "by").len() == SECONDS * PER_SECOND).then_some(())
+    });
+    assert!(
+        fields(&daemon, "came", "times").iter().all(|times| *times == 1),
+        "no event started two"
+    );
+    let versions: std::collections::BTreeSet<i64> =
+        fields(&daemon, "came", "by").into_iter().collect();
+    assert!(versions.len() >= 4 && !versions.contains(&3), "several were in force: {versions:?}");
+    let failed = daemon.get("/v1/runs?status=failed").json();
+    assert_eq!(failed["runs"].as_array().map(Vec::len), Some(0), "{failed}");
 }
