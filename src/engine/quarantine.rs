@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::model::{
     Cause, Decision, Effect, Input, Operator, ReadError, Refusal, Reply, RunNo, Status, Task,
-    Trace, TraceEntry, Wait, Write,
+    Trace, TraceEntry, Wait, Write, limits,
 };
 
 use super::World;
@@ -41,7 +41,7 @@ pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decisio
         Input::Inbox(no, task) => {
             decision.writes.push(Write::InboxDone(*no));
             match task {
-                Task::Advance { run } => Some(*run),
+                Task::Advance { run } | Task::Fan { run } => Some(*run),
                 _ => None,
             }
         }
@@ -49,7 +49,12 @@ pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decisio
     if let Some(failed) = run.map(|no| fail(world, no, why)).transpose()?.flatten() {
         // Its caller and the next in its queue go on; that is decided by itself, so that it can
         // be put aside as well if it is what went wrong.
-        let Write::Run(_, run) = &failed else { return Ok(decision) };
+        let Write::Run(old, run) = &failed else { return Ok(decision) };
+        if let Some(Wait::Join(join)) = old.as_ref().map(|old| &old.wait) {
+            let pieces = join.of / limits::ITEMS_PER_PIECE as u32;
+            let gone = (0..=pieces).map(|piece| Write::ItemsGone(run.no, piece));
+            decision.writes.extend(gone);
+        }
         let task = Task::Closed { run: run.no };
         decision.writes.push(failed);
         decision.writes.push(Write::Inbox(world.view.next_inbox(), task));

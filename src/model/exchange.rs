@@ -47,7 +47,7 @@ impl Input {
             | Self::Start(run)
             | Self::Recover(run)
             | Self::Outcome(Settled { run, .. })
-            | Self::Inbox(_, Task::Advance { run }) => Some(*run),
+            | Self::Inbox(_, Task::Advance { run } | Task::Fan { run }) => Some(*run),
             _ => None,
         }
     }

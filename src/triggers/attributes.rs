@@ -11,7 +11,8 @@ use super::payload::{self, Payload};
 use crate::model::{Draft, Instant, Map, Text, Value, limits};
 
 /// First parts of the types that only the daemon makes: from outside they would be lies.
-const RESERVED: [&str; 7] = ["message", "escalation", "approval", "sla", "run", "effect", "record"];
+const RESERVED: [&str; 8] =
+    ["message", "escalation", "approval", "sla", "run", "effect", "record", "trigger"];
 
 /// Problems told about one event; more of them help nobody.
 const PROBLEMS: usize = 8;

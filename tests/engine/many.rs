@@ -227,3 +227,18 @@ fn ten_thousand_are_begun_and_nothing_is_left() {
     act(&mut sim, &numbers(limits::CHILDREN + 1));
     assert_eq!(sim.status(sim.runs()), Status::Failed);
 }
+
+#[test]
+fn what_is_damaged_fails_its_caller_and_holds_nobody_up() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nsteps:\n  - foreach: ${[1, 2, 3]}\n    max_parallel: 1\n    \
+                 steps: [{ delay: 1h }]\n---\nworkflow: watch\ntriggers: [{ event: run.failed }]\nsteps: [{ \
+                 log: told }]\n";
+    let mut sim = begin(rules);
+    act(&mut sim, "go s");
+    // The row of what the others are for: a tag, the run, the piece.
+    let key = [b"f".as_slice(), &1_u64.to_be_bytes(), &0_u32.to_be_bytes()].concat();
+    sim.damage(adjutant::store::Op::Put(key, vec![2, 0xff]));
+    act(&mut sim, "+2h");
+    assert_eq!(sim.status(1), Status::Failed);
+    assert_eq!(sim.log, ["10:00:00 watch: told"]);
+}
