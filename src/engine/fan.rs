@@ -194,6 +194,8 @@ fn branch(
         parent: Some(Parent { run: caller.no, pc: caller.pc, depth }),
         branch: Some(Branch { index, names: all }),
         redo: None,
+        // One of those that handle a failure does not fail for it.
+        failing: None,
         status: Status::Active,
         wait: Wait::Ready,
         slot: false,

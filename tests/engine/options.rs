@@ -188,6 +188,25 @@ fn a_handling_that_fails_changes_nothing_and_a_person_may_end_it() {
 }
 
 #[test]
+fn a_failure_may_be_handled_by_many() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nsteps: [{ fail: first }]\non_failure:\n  - foreach: \
+                 ${[1, 2]}\n    steps: [{ log: \"${item} ${error.message}\" }]\n    id: told\n  - log: \
+                 \"${steps.told[0].ok} ${steps.told[1].ok}\"\n";
+    plays(
+        rules,
+        &["go s"],
+        &[
+            "09:00:00 w: 1 first",
+            "09:00:00 w: 2 first",
+            "09:00:00 w: true true",
+            "#1 w failed: first",
+            "#2 w done",
+            "#3 w done",
+        ],
+    );
+}
+
+#[test]
 fn a_storm_trips_the_breaker_until_a_person_resets_it() {
     // Each item emits ten times.
     let emits = "{ emit: ping }, ".repeat(10);
