@@ -6,8 +6,8 @@
 //! step fails when all are over.
 
 use crate::model::{
-    Branch, Cause, Digest, Join, Map, Name, Origin, Parent, ReadError, Redo, Run, RunNo, Status,
-    Task, Text, Trace, TraceEntry, Value, Wait, Write, limits,
+    Branch, Cause, Digest, Instant, Join, Map, Name, Origin, Parent, ReadError, Redo, Run, RunNo,
+    Status, Task, Text, Trace, TraceEntry, Value, Wait, Write, limits,
 };
 use crate::rules::{Action, ForEachStep, Pc, Step};
 
@@ -46,11 +46,12 @@ pub(super) fn foreach(
             format!("the items have {weight} bytes; at most {} are taken", limits::RUN_BYTES);
         return Err(Cause::new("too_large", message).into());
     }
+    let until = ready(stage, cursor, step)?;
     let (total, held) = (items.len(), items.len() > each.limit as usize);
     for (piece, items) in (0..).zip(items.chunks(limits::ITEMS_PER_PIECE)) {
         stage.write(Write::Items(cursor.run.no, piece, items.to_vec()));
     }
-    wait(stage, cursor, step, total, held.then_some(each.limit))
+    Ok(wait(stage, cursor, until, total, held.then_some(each.limit)))
 }
 
 /// `parallel:` waits for a child for each of its lists.
@@ -60,22 +61,26 @@ pub(super) fn parallel(
     step: &Step,
     lists: &[Pc],
 ) -> Result<Flow, Fault> {
-    wait(stage, cursor, step, lists.len(), None)
+    let until = ready(stage, cursor, step)?;
+    Ok(wait(stage, cursor, until, lists.len(), None))
+}
+
+/// When all must be over. What is wrong is found out before anything is written.
+fn ready(stage: &Stage<'_>, cursor: &Cursor, step: &Step) -> Result<Option<Instant>, Cause> {
+    parent_of(cursor)?;
+    deadline(stage, step)
 }
 
 fn wait(
     stage: &mut Stage<'_>,
     cursor: &mut Cursor,
-    step: &Step,
+    until: Option<Instant>,
     total: usize,
     over: Option<u32>,
-) -> Result<Flow, Fault> {
+) -> Flow {
     if total == 0 {
-        return Ok(Flow::Done(Value::List(Vec::new()), "nothing to do".into()));
+        return Flow::Done(Value::List(Vec::new()), "nothing to do".into());
     }
-    // Too deep is found out before any of them has begun.
-    parent_of(cursor)?;
-    let until = deadline(stage, step)?;
     let run = &mut cursor.run;
     let redo = run.redo.take().filter(|redo| redo.pc == run.pc && redo.of == total as u32);
     let only = redo.map(|redo| redo.only).unwrap_or_default();
@@ -108,7 +113,7 @@ fn wait(
         // Later, because what it is for can be read only when it is written.
         stage.push_later(Task::Fan { run: run.no });
     }
-    Ok(Flow::Wait)
+    Flow::Wait
 }
 
 /// Begins some more children of a run.
