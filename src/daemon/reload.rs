@@ -126,11 +126,17 @@ impl Reloader {
                 );
             }
             Err(error) => {
-                super::notify::ready("the files have mistakes; earlier rules are in force");
-                match error {
-                    ReloadError::Refused(Refused(text)) => tracing::error!("{error}:\n{text}"),
-                    ReloadError::Unavailable(_) => tracing::error!(%error, "reload"),
-                }
+                let status = match error {
+                    ReloadError::Refused(Refused(text)) => {
+                        tracing::error!("{error}:\n{text}");
+                        "the files have mistakes; earlier rules are in force"
+                    }
+                    ReloadError::Unavailable(_) => {
+                        tracing::error!(%error, "reload");
+                        "the files could not be taken; earlier rules are in force"
+                    }
+                };
+                super::notify::ready(status);
             }
         }
         result
@@ -157,7 +163,7 @@ impl Reloader {
         self.handle.put_in_force(Arc::new(rules)).await?;
         let data_dir = self.data_dir.clone();
         let kept = tokio::task::spawn_blocking(move || last_good::keep(&data_dir, &sources)).await;
-        if let Ok(Err(error)) = kept {
+        if let Err(error) = kept.unwrap_or_else(|broken_off| Err(broken_off.into())) {
             tracing::warn!(%error, "the rules in force could not be kept for the next start");
         }
         let mut standing = self.standing();

@@ -32,6 +32,15 @@ impl Ending {
     }
 }
 
+/// Ends the runs whose place another one takes.
+pub(super) fn replace(
+    stage: &mut Stage<'_>,
+    holders: Vec<RunNo>,
+    cause: Cause,
+) -> Result<(), ReadError> {
+    holders.into_iter().try_for_each(|no| end(stage, no, Status::Cancelled, cause.clone()))
+}
+
 /// Ends a living run.
 pub(super) fn end(
     stage: &mut Stage<'_>,

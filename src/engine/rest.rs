@@ -15,15 +15,11 @@ use super::start::{
     takes_slot, turn, with_itself,
 };
 use super::time;
-use super::watch::REST;
+use super::watch::{REST, window_key};
 
 /// How much longer than its run a window of a resting key is kept: a run that a person ended leaves it
 /// behind.
 const LEFT_OVER: Span = Span::from_secs(3_600);
-
-fn window_key(workflow: &str, key: Option<&str>) -> WindowKey {
-    WindowKey { workflow: workflow.into(), what: REST.into(), key: key.unwrap_or_default().into() }
-}
 
 fn remember(
     stage: &mut Stage<'_>,
@@ -51,7 +47,7 @@ pub(super) fn begin(
     debounce: Duration,
 ) -> Result<Considered, Fault> {
     let until = time::end(stage, debounce, seed.workflow.hours.as_deref())?;
-    let key = window_key(&seed.workflow.name, seed.key.as_deref());
+    let key = window_key(&seed.workflow.name, REST, seed.key.as_deref());
     let no = make(stage, seed, Entry::Rest(until))?;
     remember(stage, key, no, until)?;
     Ok(rested(no, until))
@@ -63,7 +59,7 @@ pub(super) fn begin_anew(
     seed: &Seed<'_>,
 ) -> Result<Option<Considered>, Fault> {
     let Some(debounce) = seed.workflow.debounce else { return Ok(None) };
-    let key = window_key(&seed.workflow.name, seed.key.as_deref());
+    let key = window_key(&seed.workflow.name, REST, seed.key.as_deref());
     let known = stage.window(&key)?.map(|window| window.last);
     let Some(Value::Int(no)) = known else { return Ok(None) };
     let no = RunNo(no as u64);
@@ -98,7 +94,7 @@ pub(super) fn begin_anew(
 
 /// Its events have come to rest: the run begins, or waits for its turn.
 pub(super) fn over(stage: &mut Stage<'_>, mut run: Run) -> Result<(), ReadError> {
-    stage.put_window(window_key(&run.workflow, run.key.as_deref()), None)?;
+    stage.put_window(window_key(&run.workflow, REST, run.key.as_deref()), None)?;
     let Some((_, workflow)) = locate(stage, &run) else {
         // Advancing says what is wrong with its version.
         (run.status, run.wait) = (Status::Active, Wait::Ready);
@@ -120,9 +116,7 @@ pub(super) fn over(stage: &mut Stage<'_>, mut run: Run) -> Result<(), ReadError>
         }
         Turn::Replace(holders) => {
             let cause = Cause::new("replaced", format!("run {} took its place", run.no));
-            for holder in holders {
-                finish::end(stage, holder, Status::Cancelled, cause.clone())?;
-            }
+            finish::replace(stage, holders, cause)?;
             !is_full(stage, &workflow)?
         }
     };

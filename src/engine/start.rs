@@ -133,7 +133,7 @@ pub(super) fn launch(
         Turn::Now => Entry::Go,
         Turn::Replace(holders) => {
             let cause = Cause::new("replaced", format!("event {} started it anew", event.no));
-            replace(stage, holders, cause)?;
+            finish::replace(stage, holders, cause)?;
             // Those it replaces may have been in the queue themselves.
             if is_full(stage, &workflow)? { Entry::Queue } else { Entry::Go }
         }
@@ -143,11 +143,6 @@ pub(super) fn launch(
     let shadow = || "in shadow mode: it performs nothing".into();
     let code = if entry == Entry::Queue { Code::Queued } else { Code::Fired };
     Ok((code, workflow.shadow.then(shadow), Some(no)))
-}
-
-/// Ends the runs that a new one replaces.
-fn replace(stage: &mut Stage<'_>, holders: Vec<RunNo>, cause: Cause) -> Result<(), ReadError> {
-    holders.into_iter().try_for_each(|no| finish::end(stage, no, Status::Cancelled, cause.clone()))
 }
 
 fn fault(fault: Fault) -> EvalError {

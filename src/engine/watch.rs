@@ -7,7 +7,7 @@ use crate::model::{
     Code, Draft, Duration, Event, Instant, Lineage, Map, ReadError, Span, StoredEvent, Task, Text,
     Value, Verdict, Window, WindowKey, limits,
 };
-use crate::rules::{Bundle, CatchUp, Schedule, Throttle, Trigger, TriggerKind, Workflow};
+use crate::rules::{Bundle, CatchUp, Schedule, Throttle, TriggerKind, Workflow};
 use crate::script::{EvalError, Scope};
 
 use super::admit;
@@ -30,12 +30,9 @@ const WINDOWS_PER_TASK: usize = 256;
 /// Instants of a schedule looked through for the last one that its calendar lets pass: a year of minutes.
 const INSTANTS: usize = 600_000;
 
-fn window_key(workflow: &Workflow, what: &str, key: Option<&str>) -> WindowKey {
-    WindowKey {
-        workflow: workflow.name.clone(),
-        what: what.into(),
-        key: key.unwrap_or_default().into(),
-    }
+/// The window of a workflow for `what` it watches, and for a key if it has one.
+pub(super) fn window_key(workflow: &str, what: &str, key: Option<&str>) -> WindowKey {
+    WindowKey { workflow: workflow.into(), what: what.into(), key: key.unwrap_or_default().into() }
 }
 
 /// Notes an event for the counts and absences of a workflow: what came of it, if anything watches it.
@@ -48,23 +45,25 @@ pub(super) fn note(
     let workflow = bundle.main.clone();
     let mut found = None;
     for trigger in &workflow.triggers {
-        let (kept, kind) = match &trigger.kind {
-            TriggerKind::Count { kept, .. } | TriggerKind::Absent { kept, .. } => {
-                (kept, &trigger.kind)
-            }
-            TriggerKind::Event | TriggerKind::Schedule(_) => continue,
+        let (TriggerKind::Count { kept, .. } | TriggerKind::Absent { kept, .. }) = &trigger.kind
+        else {
+            continue;
         };
         if !matches!(takes(&Reads(stage), trigger, &workflow.name, event, scope)?, Matched::Yes) {
             continue;
         }
         let by = key_text(&kept.by.eval(scope, &Reads(stage))?, "by")?;
-        let key = window_key(&workflow, &kept.id, Some(&by));
-        found = Some(match kind {
+        let key = window_key(&workflow.name, &kept.id, Some(&by));
+        match &trigger.kind {
             TriggerKind::Count { at_least, within, .. } => {
-                counted(stage, bundle, event, key, (*at_least as usize, *within))?
+                let wanted = (*at_least as usize, *within);
+                found = Some(counted(stage, bundle, event, key, wanted)?);
             }
-            _ => seen(stage, trigger, event, key)?,
-        });
+            TriggerKind::Absent { after, hours, .. } => {
+                found = Some(seen(stage, (*after, hours.as_deref()), event, key)?);
+            }
+            TriggerKind::Event | TriggerKind::Schedule(_) => {}
+        }
     }
     Ok(found)
 }
@@ -105,21 +104,18 @@ fn counted(
         at: now,
         lineage: event.lineage.clone(),
     };
-    fire(stage, bundle, &key, made, data)
+    Ok(fire(stage, bundle, &key, made, data)?)
 }
 
 /// One of a key came: from now on it may be missed.
 fn seen(
     stage: &mut Stage<'_>,
-    trigger: &Trigger,
+    (after, hours): (Duration, Option<&str>),
     event: &Event,
     key: WindowKey,
 ) -> Result<Considered, EvalError> {
-    let TriggerKind::Absent { after, hours, .. } = &trigger.kind else {
-        return Ok((Code::Noted, None, None));
-    };
     let failed = |cause: crate::model::Cause| EvalError::Failed(cause.message);
-    let due = time::end(stage, *after, hours.as_deref()).map_err(failed)?;
+    let due = time::end(stage, after, hours).map_err(failed)?;
     let mut window = stage.window(&key)?.unwrap_or_default();
     let mut last = event_value(event);
     if let (true, Value::Map(map)) = (last.weight() > limits::WINDOW_EVENT_BYTES, &mut last) {
@@ -144,22 +140,16 @@ pub(super) fn due(stage: &mut Stage<'_>, key: WindowKey) -> Result<(), ReadError
     let trigger = workflow.as_ref().and_then(|workflow| {
         workflow.triggers.iter().find(|trigger| trigger.kind.window() == Some(&key.what))
     });
-    let done = match (trigger.map(|trigger| &trigger.kind), &bundle) {
+    match (trigger.map(|trigger| &trigger.kind), &bundle) {
         (Some(TriggerKind::Schedule(schedule)), Some(bundle)) => {
             scheduled(stage, bundle, schedule, &key, window)
         }
         (Some(TriggerKind::Absent { .. }), Some(bundle)) => missed(stage, bundle, &key, window),
         (Some(TriggerKind::Count { within, .. }), _) => {
             let oldest = stage.now - *within;
-            keep_times(stage, key.clone(), window, oldest, *within).map_err(EvalError::Read)
+            keep_times(stage, key, window, oldest, *within)
         }
-        _ => other(stage, &key, window, workflow.as_deref()).map_err(EvalError::Read),
-    };
-    match done {
-        Ok(()) => Ok(()),
-        Err(EvalError::Read(error)) => Err(error),
-        // Where the start failed the event says so; what is left over must not fall due again and again.
-        Err(_) => stage.put_window(key, None),
+        _ => other(stage, &key, window, workflow.as_deref()),
     }
 }
 
@@ -200,7 +190,7 @@ fn missed(
     bundle: &Arc<Bundle>,
     key: &WindowKey,
     window: Window,
-) -> Result<(), EvalError> {
+) -> Result<(), ReadError> {
     // It is armed again by the next event.
     stage.put_window(key.clone(), None)?;
     // Each event is the last one before an absence at most once.
@@ -223,7 +213,7 @@ fn scheduled(
     schedule: &Schedule,
     key: &WindowKey,
     mut window: Window,
-) -> Result<(), EvalError> {
+) -> Result<(), ReadError> {
     let now = stage.now;
     let first = window.times.first().copied().unwrap_or(now);
     let late = now.since(first) > limits::ON_TIME;
@@ -294,7 +284,7 @@ fn fire(
     key: &WindowKey,
     made: Made,
     data: Value,
-) -> Result<Considered, EvalError> {
+) -> Result<Considered, ReadError> {
     let no = stage.new_event();
     let event = Arc::new(Event {
         no,
@@ -315,7 +305,7 @@ fn fire(
     scope.share("event", &value);
     let considered = match launch(stage, bundle, &event, &mut scope) {
         Ok(considered) => considered,
-        Err(EvalError::Read(error)) => return Err(EvalError::Read(error)),
+        Err(EvalError::Read(error)) => return Err(error),
         Err(error) => (Code::Error, Some(clipped(&error.to_string())), None),
     };
     let (code, detail, run) = considered.clone();
@@ -330,7 +320,7 @@ pub(super) fn throttled(
     key: Option<&str>,
 ) -> Result<Option<Text>, ReadError> {
     let Some(Throttle { max, per }) = workflow.throttle else { return Ok(None) };
-    let Some(window) = stage.window(&window_key(workflow, THROTTLE, key))? else {
+    let Some(window) = stage.window(&window_key(&workflow.name, THROTTLE, key))? else {
         return Ok(None);
     };
     Ok(match per {
@@ -355,7 +345,7 @@ pub(super) fn made(
     key: Option<&str>,
 ) -> Result<(), ReadError> {
     let Some(Throttle { max, per }) = workflow.throttle else { return Ok(()) };
-    let key = window_key(workflow, THROTTLE, key);
+    let key = window_key(&workflow.name, THROTTLE, key);
     let mut window = stage.window(&key)?.unwrap_or_default();
     window.count += 1;
     if let Some(per) = per {
@@ -376,7 +366,7 @@ pub(super) fn is_storm(
     if event.lineage.depth == 0 {
         return Ok(false);
     }
-    let key = window_key(workflow, STORM, None);
+    let key = window_key(&workflow.name, STORM, None);
     let mut window = stage.window(&key)?.unwrap_or_default();
     if window.last == Value::Bool(true) {
         return Ok(true);
@@ -413,7 +403,7 @@ pub(super) fn is_storm(
 
 /// A person lets a workflow start again. Whether its breaker had tripped.
 pub(super) fn reset(stage: &mut Stage<'_>, workflow: &str) -> Result<bool, ReadError> {
-    let key = WindowKey { workflow: workflow.into(), what: STORM.into(), key: Text::default() };
+    let key = window_key(workflow, STORM, None);
     let tripped = stage.window(&key)?.is_some_and(|window| window.last == Value::Bool(true));
     if tripped {
         stage.put_window(key, None)?;
@@ -427,7 +417,7 @@ pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
     for bundle in stage.rules.workflows.values().filter(|bundle| bundle.main.enabled) {
         for trigger in &bundle.main.triggers {
             let TriggerKind::Schedule(schedule) = &trigger.kind else { continue };
-            let key = window_key(&bundle.main, &schedule.id, None);
+            let key = window_key(&bundle.main.name, &schedule.id, None);
             if stage.window(&key)?.is_none()
                 && let Some(first) = schedule.after(stage.now)
             {

@@ -213,9 +213,6 @@ impl<T> Pump<T> {
                 self.decide(now, Input::Inbox(no, task), None)?;
             }
             2 => {
-                if self.state.next_due().is_none_or(|due| due > now) {
-                    return Ok(false);
-                }
                 let due = self.state.due(now, DUE_PAGE);
                 if due.is_empty() {
                     return Ok(false);
@@ -229,9 +226,6 @@ impl<T> Pump<T> {
                 self.decide(now, Input::Start(run), None)?;
             }
             4 => {
-                if self.state.next_due().is_none_or(|due| due > now) {
-                    return Ok(false);
-                }
                 let due = self.state.due_windows(now, DUE_PAGE);
                 if due.is_empty() {
                     return Ok(false);
