@@ -121,13 +121,13 @@ pub struct Space {
 }
 
 impl Space {
-    /// Whether new events should be refused, so that outcomes and timers have room to go on: below
-    /// 256 MiB or a twentieth of the medium, whichever is more.
+    /// Whether new events should be refused, so that outcomes and timers have room to go on: below a
+    /// twentieth of the medium, but not less than 256 MiB and not more than 2 GiB. That much is an
+    /// hour of ordinary work, and a large disk that is shared with others is not full at 95 %.
     #[must_use]
-    pub const fn is_nearly_full(&self) -> bool {
-        const RESERVE: u64 = 256 * 1024 * 1024;
-        let share = self.total / 20;
-        self.free < if share > RESERVE { share } else { RESERVE }
+    pub fn is_nearly_full(&self) -> bool {
+        const MIB: u64 = 1024 * 1024;
+        self.free < (self.total / 20).clamp(256 * MIB, 2048 * MIB)
     }
 }
 
