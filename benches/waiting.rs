@@ -239,7 +239,7 @@ impl Engine {
 fn rules() -> Result<RuleSet, Failed> {
     let file = SourceFile { name: "rules/waiting.yaml".into(), text: RULES.into() };
     let sources = Sources { rules: vec![file], templates: Vec::new(), plugins: Vec::new() };
-    let context = Context { endpoints: std::iter::empty().collect(), timezone: "UTC".into() };
+    let context = Context { timezone: "UTC".into(), ..Context::default() };
     RuleSet::compile(&sources, &context)
         .map(|(rules, _)| rules)
         .map_err(|found| format!("{found:?}").into())

@@ -168,6 +168,7 @@ async fn signatures_hold_for_independent_code() {
     let own = Endpoint {
         url: Some(receiver.url("/own").parse().unwrap()),
         secret: Some("own".parse().unwrap()),
+        ..Endpoint::default()
     };
     settings.webhooks.endpoints = [("crm".into(), own)].into();
     let vault =
@@ -187,8 +188,7 @@ async fn signatures_hold_for_independent_code() {
     let heard = receiver.heard();
     assert_eq!(heard[2].header("webhook-signature"), None);
     let stamp = heard[3].header("webhook-timestamp").unwrap().parse().unwrap();
-    let expected =
-        adjutant::actions::sign(&"a raw key".into(), KEY, stamp, &heard[3].body).unwrap();
+    let expected = adjutant::model::sign("a raw key", KEY, stamp, &heard[3].body).unwrap();
     assert_eq!(heard[3].header("webhook-signature"), Some(&*expected));
 }
 
@@ -309,7 +309,8 @@ async fn private_addresses_are_refused_unless_a_setting_allows_them() {
         assert!(message(&outcome).contains("webhooks.allow_networks"), "{outcome:?}");
     }
     let mut settings = Settings::default();
-    let endpoint = Endpoint { url: Some(receiver.url("/").parse().unwrap()), secret: None };
+    let endpoint =
+        Endpoint { url: Some(receiver.url("/").parse().unwrap()), ..Endpoint::default() };
     settings.webhooks.endpoints = [("crm".into(), endpoint)].into();
     let strict = command::performer(&settings, Secrets::default());
     let outcome = send(&strict, &hook([("endpoint", Value::from("crm"))])).await;

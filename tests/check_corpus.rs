@@ -2,7 +2,7 @@
 //! the file of the same name in `.txt`. `UPDATE_CORPUS=1` writes those anew: read them aloud.
 //!
 //! A file may hold several files, parted by lines `#### NAME`: rule files, `templates/NAME` and
-//! `plugins/NAME.rhai`. Without such a line it is one rule file.
+//! `plugins/…`. Without such a line it is one rule file.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -47,7 +47,8 @@ fn sources(path: &Path) -> Sources {
             let dir = format!("rules/{above}");
             let dir = dir.trim_end_matches('/').into();
             sources.templates.push(TemplateFile { file, dir });
-        } else if Path::new(&name).extension().is_some_and(|extension| extension == "rhai") {
+        } else if name.contains("plugins/") || Path::new(&name).extension() == Some("rhai".as_ref())
+        {
             sources.plugins.push(file);
         } else {
             sources.rules.push(file);
@@ -57,7 +58,7 @@ fn sources(path: &Path) -> Sources {
 }
 
 fn context() -> Context {
-    Context { endpoints: vec!["crm".into()], timezone: "UTC".into() }
+    Context { endpoints: vec!["crm".into()], timezone: "UTC".into(), ..Context::default() }
 }
 
 fn check(sources: &Sources) -> Vec<Diagnostic> {

@@ -1,12 +1,14 @@
 //! Marks that stand for secrets in the fields of a step: `secret("crm")` in a rule evaluates to
 //! U+E000 `secret:crm` U+E001, so that what is stored and traced holds the name and not the value.
 //!
-//! Only the webhook action replaces marks, in headers and query values, at each attempt. A mark
+//! Only the webhook action replaces marks, in headers and query values, and in the JSON of requests that
+//! plugins ask for, at each attempt. A mark
 //! anywhere else is an error. If the step lists its `secrets`, no other name is replaced: a mark
 //! that arrived in an event's data cannot pull out a secret the rule does not use.
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::excerpt::excerpt;
@@ -29,7 +31,8 @@ pub(crate) fn refuse(text: &str, place: &str) -> Result<(), Cause> {
         return Err(Cause::new(
             "secret",
             format!(
-                "a secret may not stand in {place}: only in `headers` and `query` of a webhook"
+                "a secret may not stand in {place}: only in `headers` and `query` of a webhook, and in \
+                 what an action of a plugin asks for"
             ),
         ));
     }
@@ -73,9 +76,14 @@ impl<'a> Revealer<'a> {
     /// `Failed` for a mark that may not stand there; `Retry` for a secret that is not there now, as
     /// a credential may be about to be renewed.
     pub(crate) fn reveal(&mut self, text: &str) -> Result<Option<SecretString>, Outcome> {
-        if !is_marked(text) {
-            return Ok(None);
-        }
+        if is_marked(text) { self.replace(text, str::to_owned).map(Some) } else { Ok(None) }
+    }
+
+    fn replace(
+        &mut self,
+        text: &str,
+        escape: impl Fn(&str) -> String,
+    ) -> Result<SecretString, Outcome> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once(OPEN) {
@@ -84,12 +92,25 @@ impl<'a> Revealer<'a> {
                 .split_once(CLOSE)
                 .ok_or_else(|| failed("the mark of a secret has no end".to_owned()))?;
             let value = self.value(name)?;
-            out.push_str(value.expose_secret());
+            out.push_str(&escape(value.expose_secret()));
             self.used.add(value);
             rest = behind;
         }
         out.push_str(rest);
-        Ok(Some(SecretString::from(out)))
+        Ok(SecretString::from(out))
+    }
+
+    /// A text of JSON with its marks, all of them inside of strings, replaced.
+    ///
+    /// # Errors
+    /// See [`Revealer::reveal`].
+    pub(crate) fn reveal_in_json(&mut self, text: &str) -> Result<Bytes, Outcome> {
+        let escaped = |value: &str| {
+            let quoted = serde_json::Value::from(value).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        };
+        let revealed = self.replace(text, escaped)?;
+        Ok(Bytes::from(revealed.expose_secret().to_owned()))
     }
 
     /// Everything revealed so far.
@@ -136,6 +157,15 @@ mod tests {
         assert_eq!(value.expose_secret(), "Bearer hunter2!");
         assert!(revealer.reveal("plain").unwrap().is_none());
         assert_eq!(revealer.into_used().scrub("hunter2"), "[secret]");
+    }
+
+    #[test]
+    fn a_secret_in_json_stays_one_string() {
+        let secrets = Secrets::new(None, [("ADJUTANT_SECRET_K".into(), "a\"b\\".into())]);
+        let mut revealer = Revealer::new(&secrets, None);
+        let body = revealer.reveal_in_json("{\"k\":\"\u{e000}secret:k\u{e001}\"}").unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(json["k"], "a\"b\\");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Actions: what touches the world. The engine hands over a [`Command`] once its state is durable;
+//! Actions: what touches the world, or takes its time. The engine hands over a [`Command`] once its state is durable;
 //! [`Performer`] performs it and answers with an [`Outcome`].
 //!
 //! Each action is a folder of the same shape: *render* (a pure function of the command, the
@@ -10,15 +10,16 @@
 //! or a cause. Everything that reached the other side without an answer is `Uncertain`, everything
 //! that surely did not is not.
 
+mod asked;
 mod email;
 mod excerpt;
 mod marker;
 mod network;
 mod outbox;
 mod params;
+mod script;
 mod secrets;
 mod settings;
-mod signature;
 mod tls;
 mod webhook;
 
@@ -30,15 +31,16 @@ pub use secrets::{SecretError, SecretName, Secrets};
 pub use settings::{
     Endpoint, MailSettings, Settings, SettingsError, SmtpServer, SmtpTls, WebhookSettings,
 };
-pub use signature::{KeyError, sign};
 pub use webhook::{HttpRequestContent, Target};
 
-use crate::model::{ActionKind, Cause, Command, Instant, Map, Outcome};
+use crate::model::{ActionKind, Ask, Cause, Command, Instant, Map, Outcome, Value};
 use crate::rules::Templates;
+use crate::script::Grant;
 
 /// What each action would send, without sending it: used by the performer and by rule tests.
 pub mod render {
     pub use super::email::render as email;
+    pub use super::script::call as script;
     pub use super::webhook::render as webhook;
 }
 
@@ -110,6 +112,20 @@ impl Performer {
         }
     }
 
+    /// Sends a request that a poll asks for, and gives its answer with a body of up to a megabyte.
+    ///
+    /// # Errors
+    /// A cause for people: a request that its plugin may not make, or one that was not answered well.
+    pub async fn fetch(&self, request: &Value, grant: &Grant, ask: &Ask) -> Result<Value, Cause> {
+        let mut fields = asked::request(request, grant, &[])?;
+        fields.entry("method".into()).or_insert_with(|| Value::from("GET"));
+        let command = asked::command(fields, ask);
+        match self.webhooks.fetch(&command, &self.secrets).await {
+            Outcome::Done(answer) => Ok(answer),
+            Outcome::Retry { why, .. } | Outcome::Failed(why) | Outcome::Uncertain(why) => Err(why),
+        }
+    }
+
     /// Performs one attempt. Takes at most `command.timeout` (each action's own default without one)
     /// once the request is rendered.
     ///
@@ -118,6 +134,8 @@ impl Performer {
         match command.action {
             ActionKind::Email => self.mail.perform(command, templates, &self.secrets).await,
             ActionKind::Webhook => self.webhooks.perform(command, &self.secrets).await,
+            // Computes, on a thread that may: see [`render::script`].
+            ActionKind::Script => Outcome::Failed(Cause::new("plugin", "scripts are not sent")),
         }
     }
 }

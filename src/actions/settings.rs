@@ -82,10 +82,20 @@ pub struct WebhookSettings {
 /// A receiver that rules know by name.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoint {
-    /// Its address; while there is none, requests are written to the outbox.
+    /// Its address; while there is none, nor a secret one, requests are written to the outbox.
     pub url: Option<Url>,
+    /// The secret that is its address.
+    pub url_secret: Option<SecretName>,
     /// Signs its requests.
     pub secret: Option<SecretName>,
+}
+
+impl Endpoint {
+    /// Whether requests can go anywhere.
+    #[must_use]
+    pub fn has_address(&self) -> bool {
+        self.url.is_some() || self.url_secret.is_some()
+    }
 }
 
 /// How long an attempt at a webhook may take where nothing else is said.

@@ -55,6 +55,8 @@ pub(super) struct Head<'a> {
     pub(super) method: &'a Method,
     pub(super) uri: &'a Uri,
     pub(super) headers: &'a HeaderMap,
+    /// Whether a body may be of any type where no page is on the other end.
+    pub(super) any_media: bool,
 }
 
 impl Gate {
@@ -227,6 +229,7 @@ fn check_media(head: Head<'_>, trusted: bool) -> Result<(), Problem> {
     match media {
         Some(Media::Json | Media::Event | Media::Batch | Media::OtherEvent) => Ok(()),
         None if trusted => Ok(()),
+        Some(_) if trusted && head.any_media => Ok(()),
         // A page that wants to send a header of this name has to ask first, and is not answered.
         _ if event => Ok(()),
         Some(Media::Text | Media::Form | Media::Binary) | None => Err(Problem::media(
@@ -266,6 +269,7 @@ mod tests {
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
             .collect();
         let head = Head {
+            any_media: false,
             method: &method.parse().unwrap(),
             uri: &Uri::from_static("/v1/runs"),
             headers: &headers,

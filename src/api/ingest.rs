@@ -64,6 +64,16 @@ async fn one(app: &App, draft: Draft) -> Result<Response, Problem> {
     Ok(json(StatusCode::ACCEPTED, &accepted))
 }
 
+/// Takes the events of one delivery in: all of them, or the problem of the first that was not taken,
+/// and then the whole delivery may come again.
+pub(super) async fn all(app: &App, drafts: Vec<Draft>) -> Result<Response, Problem> {
+    let mut events = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        events.push(submit(app, draft).await?);
+    }
+    Ok(json(StatusCode::ACCEPTED, &wire::HookAnswer { events }))
+}
+
 /// Hands one event to the engine and waits until it is durable.
 async fn submit(app: &App, draft: Draft) -> Result<wire::Accepted, Problem> {
     let (id, source): (Text, Text) = (draft.id.clone(), draft.source.clone());

@@ -13,8 +13,10 @@ mod escalations;
 mod events;
 mod extract;
 mod health;
+mod hooks;
 mod ingest;
 mod links;
+mod metrics;
 mod problem;
 mod records;
 mod reload;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::{Clock, Config, Handle, Links, Reloader, TokenConfig};
+use crate::daemon::{Clock, Config, Handle, Hooks, Links, Reloader, TokenConfig};
 use crate::model::{Text, limits};
 pub(crate) use access::USER_HEADER;
 
@@ -59,6 +61,8 @@ pub struct ApiSettings {
     pub links: Option<Arc<Links>>,
     /// Links expire.
     pub clock: Clock,
+    /// Inbound webhooks; `None` where there are none.
+    pub hooks: Option<Arc<Hooks>>,
     /// Puts other rules in force; `None` where that is not possible.
     pub reloader: Option<Arc<Reloader>>,
     /// Makes the id of a plain JSON event that brings none: a UUID v7.
@@ -75,6 +79,7 @@ impl ApiSettings {
             event_bytes: limits::EVENT_BYTES,
             links: None,
             clock: Clock::start(),
+            hooks: None,
             reloader: None,
             new_id,
         }

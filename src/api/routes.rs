@@ -14,7 +14,9 @@ use super::access::{Gate, Head, Peer};
 use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
-use super::{ApiSettings, escalations, events, health, ingest, links, records, reload, runs};
+use super::{
+    ApiSettings, escalations, events, health, hooks, ingest, links, metrics, records, reload, runs,
+};
 use crate::daemon::{Scope, Unavailable};
 use crate::model::limits;
 
@@ -22,9 +24,9 @@ use crate::model::limits;
 pub(super) struct App {
     pub(super) engine: Engine,
     pub(super) settings: ApiSettings,
-    gate: Gate,
+    pub(super) gate: Gate,
     /// Requests with events that may still come in.
-    room: Semaphore,
+    pub(super) room: Semaphore,
     router: Router,
 }
 
@@ -57,6 +59,9 @@ impl App {
     {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
+        if path.starts_with(hooks::PREFIX) {
+            return hooks::answer(self, peer, &parts, body).await;
+        }
         let kind = path.strip_prefix("/v1/events").filter(|_| parts.method == Method::POST);
         let kind = match kind {
             Some("") => Some(None),
@@ -68,7 +73,12 @@ impl App {
             (None, &Method::GET | &Method::HEAD) => Scope::Read,
             (None, _) => Scope::Operate,
         };
-        let head = Head { method: &parts.method, uri: &parts.uri, headers: &parts.headers };
+        let head = Head {
+            method: &parts.method,
+            uri: &parts.uri,
+            headers: &parts.headers,
+            any_media: false,
+        };
         let caller = self.gate.admit(peer, head, scope)?;
         if path == "/-/reload" && parts.method == Method::POST {
             return reload::reload(&self.settings).await;
@@ -95,6 +105,7 @@ impl App {
 /// Every route but those of the hot path (`POST /v1/events…`) and of `/-/`.
 fn router(engine: Engine) -> Router {
     Router::new()
+        .route("/metrics", get(metrics::show))
         .route("/v1/runs", get(runs::list))
         .route("/v1/runs/{id}", get(runs::show))
         .route("/v1/runs/{id}/cancel", post(runs::cancel))

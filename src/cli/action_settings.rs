@@ -33,8 +33,10 @@ pub(super) fn of(config: &Config) -> Result<Settings, Vec<SettingsError>> {
     let mut endpoints = std::collections::BTreeMap::new();
     for (name, endpoint) in &hooks.endpoints {
         let setting = format!("webhooks.endpoints.{name}.secret");
+        let hidden = format!("webhooks.endpoints.{name}.url_secret");
+        let url_secret = secret(&hidden, endpoint.url_secret.as_ref());
         let secret = secret(&setting, endpoint.secret.as_ref());
-        endpoints.insert(name.clone(), Endpoint { url: endpoint.url.clone(), secret });
+        endpoints.insert(name.clone(), Endpoint { url: endpoint.url.clone(), url_secret, secret });
     }
     let webhooks = WebhookSettings {
         allow_networks: hooks.allow_networks.clone(),

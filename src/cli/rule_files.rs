@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, Globals};
-use crate::daemon::{BadConfig, Config};
+use crate::daemon::{BadConfig, Config, hook_contexts};
 use crate::rules::{Context, Diagnostic, Files, Look, RuleSet, Sources, render};
 
 /// The folder of plugins that holds when nothing is said; it need not be there.
@@ -33,6 +33,8 @@ pub(super) fn context(config: &Config) -> Context {
     Context {
         endpoints: config.webhooks.endpoints.keys().cloned().collect(),
         timezone: config.timezone.clone(),
+        plugin_settings: config.plugin_settings.clone(),
+        hooks: hook_contexts(&config.http.hooks),
     }
 }
 

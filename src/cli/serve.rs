@@ -14,11 +14,11 @@ use tokio_util::task::TaskTracker;
 
 use super::rule_files::{self, Checked};
 use super::{Exit, Failure, Globals, action_settings, log, socket};
-use crate::actions::{Performer, Secrets};
+use crate::actions::{Performer, Secrets, SettingsError};
 use crate::api::{self, ApiSettings, Listeners};
 use crate::daemon::{
-    Clock, Config, Daemon, Fatal, Handle, Links, Loaded, Refused, Reloader, Settings, StartError,
-    last_good, notify,
+    Clock, Config, Daemon, Fatal, Handle, Hooks, Links, Loaded, Refused, Reloader, Settings,
+    StartError, last_good, notify,
 };
 use crate::model::Text;
 use crate::rules::{Diagnostic, Files, Look, RuleSet, Sources, render, stamp};
@@ -93,10 +93,12 @@ async fn serve(config: &Config, started: Started) -> Result<Exit, Failure> {
                 StartError::Thread(_) => Failure::new(Exit::Again, error.to_string()),
             }
         })?;
+    let hooks = hooks(config, &daemon)?;
     let (tasks, shutdown) = (TaskTracker::new(), CancellationToken::new());
     let listeners = Listeners { tcp: Some(tcp), unix };
     let reloader = reloader(config, daemon.handle(), degraded);
     let settings = ApiSettings {
+        hooks: Some(Arc::new(hooks)),
         reloader: Some(reloader.clone()),
         ..ApiSettings::of(config, links, new_event_id)
     };
@@ -234,14 +236,23 @@ fn performer(config: &Config) -> Result<Performer, Failure> {
         .and_then(|settings| {
             Performer::new(&settings, Secrets::from_environment(), Arc::new(move || clock.wall()))
         })
-        .map_err(|errors| {
-            let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            let file = config
-                .file
-                .as_deref()
-                .map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
-            Failure::new(Exit::Config, format!("{file} cannot be used:\n  {}", lines.join("\n  ")))
-        })
+        .map_err(|errors| unusable(config, &errors))
+}
+
+fn hooks(config: &Config, daemon: &Daemon) -> Result<Hooks, Failure> {
+    daemon
+        .hooks(&config.http.hooks, Secrets::from_environment(), Clock::start())
+        .map_err(|errors| unusable(config, &errors))
+}
+
+/// Settings that cannot be used, all of them.
+fn unusable(config: &Config, errors: &[SettingsError]) -> Failure {
+    let lines: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    let file = config
+        .file
+        .as_deref()
+        .map_or_else(|| "the configuration".to_owned(), |file| file.display().to_string());
+    Failure::new(Exit::Config, format!("{file} cannot be used:\n  {}", lines.join("\n  ")))
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, Failure> {

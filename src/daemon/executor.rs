@@ -6,15 +6,18 @@ use std::sync::Arc;
 use tokio::runtime;
 use tokio::sync::Semaphore;
 
-use crate::actions::Performer;
+use crate::actions::{Performer, render};
 use crate::model::{
-    ActionKind, Cause, Command, EffectKey, Input, Outcome, RunNo, Settled, Text, limits,
+    ActionKind, Ask, Cause, Command, EffectKey, Input, Outcome, Polled, RunNo, Settled, Text,
+    limits,
 };
 use crate::rules::Bundle;
 
 use super::handle::Handle;
 use super::links::Links;
 use super::mailbox::Message;
+use super::poll;
+use super::scripts::Scripts;
 
 /// Hosts that are remembered while nothing is sent to them.
 const IDLE_HOSTS: usize = 256;
@@ -23,6 +26,7 @@ const IDLE_HOSTS: usize = 256;
 pub(super) struct Executor {
     performer: Arc<Performer>,
     links: Option<Arc<Links>>,
+    scripts: Scripts,
     runtime: runtime::Handle,
     handle: Handle,
     /// Turns of requests, by host: the engine announces more than a host takes at a time.
@@ -33,10 +37,12 @@ impl Executor {
     pub(super) fn new(
         performer: Performer,
         links: Option<Arc<Links>>,
+        scripts: Scripts,
         runtime: runtime::Handle,
         handle: Handle,
     ) -> Self {
-        Self { performer: Arc::new(performer), links, runtime, handle, hosts: HashMap::new() }
+        let performer = Arc::new(performer);
+        Self { performer, links, scripts, runtime, handle, hosts: HashMap::new() }
     }
 
     /// Begins an attempt.
@@ -52,6 +58,17 @@ impl Executor {
             attempt: command.attempt,
             outcome: None,
         };
+        if command.action == ActionKind::Script {
+            let scripts = self.scripts.clone();
+            self.runtime.spawn(async move {
+                let outcome = match bundle {
+                    Some(bundle) => script(&scripts, command, bundle).await,
+                    None => lost_version(),
+                };
+                report.finish(outcome);
+            });
+            return;
+        }
         let turns = (command.action == ActionKind::Webhook).then(|| self.turns(&command.lane));
         self.runtime.spawn(async move {
             // Never closed, so a turn comes.
@@ -61,12 +78,23 @@ impl Executor {
             };
             let outcome = match bundle {
                 Some(bundle) => performer.perform(&command, &bundle.templates).await,
-                None => Outcome::Failed(Cause::new(
-                    "version",
-                    "the version of the rules this run began with can no longer be read",
-                )),
+                None => lost_version(),
             };
             report.finish(outcome);
+        });
+    }
+
+    /// Carries out a poll.
+    pub(super) fn poll(&self, ask: Ask) {
+        let (performer, scripts) = (self.performer.clone(), self.scripts.clone());
+        let handle = self.handle.clone();
+        self.runtime.spawn(async move {
+            let (key, begun) = (ask.key.clone(), ask.begun);
+            let found = poll::carry_out(&performer, &scripts, handle.rules(), ask).await;
+            let polled = Polled { key, begun, found };
+            // Without an engine it is asked again by the next one.
+            let _ =
+                handle.shared().mailbox.push(Message::Input(Input::Polled(Box::new(polled)), None));
         });
     }
 
@@ -81,6 +109,21 @@ impl Executor {
         self.hosts.insert(host.clone(), turns.clone());
         turns
     }
+}
+
+/// Calls the function that a command names, with the plugins of its run's version.
+async fn script(scripts: &Scripts, command: Command, bundle: Arc<Bundle>) -> Outcome {
+    let time = command.timeout.unwrap_or(limits::SCRIPT_TIME);
+    let called = scripts
+        .call(time, move |host, is_late| render::script(&command, &bundle.sandbox, host, is_late));
+    called.await.unwrap_or_else(|| Outcome::Failed(Cause::new("broken", "the script broke off")))
+}
+
+fn lost_version() -> Outcome {
+    Outcome::Failed(Cause::new(
+        "version",
+        "the version of the rules this run began with can no longer be read",
+    ))
 }
 
 /// Reports an outcome when the task is over, however it ends.

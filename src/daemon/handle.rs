@@ -1,7 +1,7 @@
 //! [`Handle`]: how the API reaches the engine.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::oneshot;
 
@@ -52,16 +52,19 @@ pub(super) struct Shared {
     pub(super) disk_full: AtomicBool,
     /// More is accepted than is carried out: see `pressure`.
     pub(super) crowded: AtomicBool,
+    /// The rules in force.
+    rules: RwLock<Arc<RuleSet>>,
 }
 
 impl Handle {
     /// `queue_bytes`: see [`super::Settings`].
-    pub(super) fn new(queue_bytes: usize) -> Self {
+    pub(super) fn new(queue_bytes: usize, rules: Arc<RuleSet>) -> Self {
         Self(Arc::new(Shared {
             mailbox: Mailbox::new(queue_bytes),
             health: AtomicU8::new(Health::Starting as u8),
             disk_full: AtomicBool::new(false),
             crowded: AtomicBool::new(false),
+            rules: RwLock::new(rules),
         }))
     }
 
@@ -133,14 +136,23 @@ impl Handle {
     /// [`Unavailable`] when the engine stops, or stopped in between.
     pub async fn put_in_force(&self, rules: Arc<RuleSet>) -> Result<(), Unavailable> {
         let (reply, answer) = oneshot::channel();
-        if !self.0.mailbox.push(Message::Rules(rules, reply)) {
+        if !self.0.mailbox.push(Message::Rules(rules.clone(), reply)) {
             return Err(Unavailable::Stopping);
         }
         match answer.await {
             Ok(Response::Reply(Reply::Refused(why))) => Err(Unavailable::Failed(why.to_string())),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+                Ok(())
+            }
             Err(_) => Err(lost()),
         }
+    }
+
+    /// The rules in force: those of the last decision, or of one a moment before.
+    #[must_use]
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.0.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How the daemon is.

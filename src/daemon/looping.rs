@@ -174,6 +174,9 @@ impl Loop {
         for (command, bundle) in released.commands {
             self.executor.perform(command, bundle);
         }
+        for ask in released.asks {
+            self.executor.poll(ask);
+        }
         for (run, workflow, text) in released.said {
             tracing::info!(target: "adjutant::rule", %run, %workflow, "{text}");
         }

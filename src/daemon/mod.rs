@@ -7,22 +7,26 @@ mod clock;
 mod config;
 mod executor;
 mod handle;
+mod hooks;
 pub mod last_good;
 mod links;
 mod looping;
 mod mailbox;
 pub mod notify;
+mod poll;
 mod pressure;
 mod reload;
+mod scripts;
 mod start;
 mod writer;
 
 pub use clock::Clock;
 pub use config::{
-    BadConfig, CONFIG_FILE, CONFIG_VARIABLE, Config, Endpoint, HttpConfig, Limits, LogConfig,
-    LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
+    BadConfig, CONFIG_FILE, CONFIG_VARIABLE, Config, Endpoint, HookConfig, HttpConfig, Limits,
+    LogConfig, LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
 };
 pub use handle::{Handle, Health, Unavailable};
+pub use hooks::{Delivery, HookError, Hooks, hook_contexts};
 pub use links::Links;
 pub use looping::Fatal;
 pub use reload::{InForce, Load, Loaded, Refused, ReloadError, Reloader, Stamp};

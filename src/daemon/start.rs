@@ -6,19 +6,22 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::actions::Performer;
+use crate::actions::{Performer, Secrets, SettingsError};
 use crate::model::{Input, ReadError, Retention};
 use crate::pump::Pump;
 use crate::rules::RuleSet;
 use crate::store::{Store, StoreError};
 
 use super::clock::Clock;
+use super::config::HookConfig;
 use super::executor::Executor;
 use super::handle::Handle;
+use super::hooks::Hooks;
 use super::links::Links;
 use super::looping::{Fatal, Loop};
 use super::mailbox::Message;
 use super::notify::Watchdog;
+use super::scripts::Scripts;
 use super::writer::Writer;
 
 /// How often the room on the disk is looked at: at full speed a second writes some 20 MB.
@@ -46,6 +49,7 @@ pub struct Settings {
 /// A running engine.
 pub struct Daemon {
     handle: Handle,
+    scripts: Scripts,
     over: oneshot::Receiver<Result<(), Fatal>>,
 }
 
@@ -73,14 +77,16 @@ impl Daemon {
         settings: Settings,
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
-        let handle = Handle::new(settings.queue_bytes);
+        let handle = Handle::new(settings.queue_bytes, rules.clone());
         let pump = Pump::open(store.clone(), rules, clock.wall())?.keeping(settings.retention);
         let runtime = tokio::runtime::Handle::current();
+        let scripts = Scripts::new(runtime.clone(), handle.clone(), clock);
+        let kept = scripts.clone();
         let engine = Loop {
             pump,
             handle: handle.clone(),
             writer: Writer::start(store.clone(), handle.clone(), clock)?,
-            executor: Executor::new(performer, settings.links, runtime, handle.clone()),
+            executor: Executor::new(performer, settings.links, scripts, runtime, handle.clone()),
             clock,
             watchdog: Watchdog::from_environment(),
         };
@@ -91,13 +97,26 @@ impl Daemon {
         })?;
         tokio::spawn(watch_space(Arc::downgrade(&store), handle.clone()));
         tokio::spawn(sweep(handle.clone(), settings.retention));
-        Ok(Self { handle, over })
+        Ok(Self { handle, scripts: kept, over })
     }
 
     /// How to reach it.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
+    }
+
+    /// Its inbound webhooks.
+    ///
+    /// # Errors
+    /// Every hook whose secret cannot be used.
+    pub fn hooks(
+        &self,
+        hooks: &[HookConfig],
+        secrets: Secrets,
+        clock: Clock,
+    ) -> Result<Hooks, Vec<SettingsError>> {
+        Hooks::new(hooks, secrets, self.scripts.clone(), self.handle.clone(), clock)
     }
 
     /// Finishes what is under way and stops.

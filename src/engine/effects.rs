@@ -43,13 +43,9 @@ pub(super) fn arm(
     order: Order,
 ) -> Result<Flow, Fault> {
     let run = &cursor.run;
-    let key = EffectKey(Digest::of(&[
-        b"effect",
-        &run.hash.0,
-        &run.pc.to_be_bytes(),
-        &run.generation.to_be_bytes(),
-    ]));
-    if run.shadow {
+    let key = key_of(run, None);
+    // A script performs nothing, and what follows may need its value.
+    if run.shadow && order.action != ActionKind::Script {
         return Ok(shadowed(&order, key));
     }
     cursor.run.wait = Wait::Effect(Box::new(Effect {
@@ -74,6 +70,15 @@ pub(super) fn arm(
     }
 }
 
+/// The key of the effect of a run's step, or of one of several requests that the step makes.
+pub(super) fn key_of(run: &Run, request: Option<u16>) -> EffectKey {
+    let (pc, generation) = (run.pc.to_be_bytes(), run.generation.to_be_bytes());
+    let request = request.map(u16::to_be_bytes);
+    let mut parts: Vec<&[u8]> = vec![b"effect", &run.hash.0, &pc, &generation];
+    parts.extend(request.as_ref().map(|request| &request[..]));
+    EffectKey(Digest::of(&parts))
+}
+
 /// In shadow mode a run goes on as if it had been performed.
 fn shadowed(order: &Order, key: EffectKey) -> Flow {
     let (value, to) = match order.action {
@@ -81,17 +86,19 @@ fn shadowed(order: &Order, key: EffectKey) -> Flow {
             let to = order.params.get("to").map(Value::to_string).unwrap_or_default();
             (Value::from([("message", Value::text(key.to_string()))]), to)
         }
-        ActionKind::Webhook => {
-            let answer = [
-                ("status", Value::Int(200)),
-                ("headers", Value::Map(Map::new())),
-                ("body", Value::Null),
-            ];
-            (Value::from(answer), order.lane.to_string())
-        }
+        ActionKind::Webhook | ActionKind::Script => (shadow_answer(), order.lane.to_string()),
     };
     let said = format!("in shadow mode: {} to {to} is not sent", order.action.as_str());
     Flow::Done(value, clipped(&said))
+}
+
+/// What a request that is not sent is taken to be answered with.
+pub(super) fn shadow_answer() -> Value {
+    Value::from([
+        ("status", Value::Int(200)),
+        ("headers", Value::Map(Map::new())),
+        ("body", Value::Null),
+    ])
 }
 
 /// Starts the next attempt of a run's effect, if its gate lets it and its lane has room; else it
@@ -125,8 +132,8 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
     let Wait::Effect(effect) = &cursor.run.wait else { return };
     let scope = match effect.action {
         ActionKind::Email => scope::for_templates(&cursor.run, &cursor.event.event),
-        // A webhook's fields are all evaluated already.
-        ActionKind::Webhook => Arc::new(Map::new()),
+        // The fields of these are all evaluated already.
+        ActionKind::Webhook | ActionKind::Script => Arc::new(Map::new()),
     };
     stage.release(Command {
         run: cursor.run.no,

@@ -229,6 +229,7 @@ pub(super) fn fail_step(
     step: &Step,
     cause: Cause,
 ) -> Result<Option<Run>, ReadError> {
+    let cause = placed(stage, &run, step, cause);
     let Some(target) = step.on_error else {
         trace(stage, &mut run, Trace::Failed(cause.clone(), "the run ends".into()));
         close(stage, run, Ending::failed(cause))?;
@@ -243,6 +244,16 @@ pub(super) fn fail_step(
     run.pc = target;
     run.wait = Wait::Ready;
     Ok(Some(run))
+}
+
+/// What went wrong inside of a plugin, with the line of the rule that called it.
+fn placed(stage: &Stage<'_>, run: &Run, step: &Step, cause: Cause) -> Cause {
+    if !matches!(&*cause.code, "plugin" | "permission") {
+        return cause;
+    }
+    let Some((bundle, _)) = locate(stage, run) else { return cause };
+    let place = format!("{}:{}", bundle.file_of(&run.workflow), step.line);
+    Cause::new(cause.code, format!("{} (called at {place})", cause.message))
 }
 
 /// [`fail_step`] for a run that is not being advanced at the moment.

@@ -14,7 +14,10 @@ mod fields;
 mod finish;
 mod gate;
 mod ladder;
+mod metric;
 mod operator;
+mod plugin;
+mod poll;
 mod quarantine;
 mod reads;
 mod records;
@@ -35,6 +38,8 @@ use std::sync::Arc;
 
 use crate::model::{BundleId, Decision, Input, Instant, ReadError, Reply, Retention, Value, View};
 use crate::rules::{Bundle, RuleSet};
+use crate::script::Host as _;
+use reads::Reads;
 use stage::Stage;
 
 pub use explain::ruled_out;
@@ -59,6 +64,26 @@ pub struct World<'a> {
 pub trait Bundles {
     /// The bundle, compiled. `None` when its sources are gone or no longer compile.
     fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>>;
+}
+
+/// What `record(kind, id)` gives between decisions.
+///
+/// # Errors
+/// [`ReadError`] when the state could not be read.
+pub fn lookup(world: &World<'_>, kind: &str, id: &str) -> Result<Value, ReadError> {
+    Reads(&Stage::new(world)).record(kind, id)
+}
+
+/// What `records(kind, index, value)` gives between decisions; `None`: there are too many.
+///
+/// # Errors
+/// [`ReadError`] when the state could not be read.
+pub fn lookup_all(
+    world: &World<'_>,
+    kind: &str,
+    filter: Option<(&str, &Value)>,
+) -> Result<Option<Vec<Value>>, ReadError> {
+    Reads(&Stage::new(world)).records(kind, filter)
 }
 
 /// Decides one input.
@@ -99,6 +124,10 @@ pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
         }
         Input::Window(key) => {
             watch::due(&mut stage, key)?;
+            None
+        }
+        Input::Polled(polled) => {
+            poll::answered(&mut stage, *polled)?;
             None
         }
         Input::Sweep => {

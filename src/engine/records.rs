@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Map, Name, Pattern, ReadError,
-    Record, Run, RunNo, Task, Text, Value, Write, limits,
+    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, METRIC, Map, Name, Pattern,
+    ReadError, Record, Run, RunNo, Task, Text, Value, Write, limits,
 };
 use crate::rules::{Filter, RecordChange, RecordStep, RuleSet};
 use crate::script::{EvalError, Host, Scope, Test};
@@ -27,6 +27,10 @@ pub(super) fn step(
     let address = address_of(&eval(stage, cursor, &step.address)?)?;
     if is_shipped(stage.rules, &address) {
         let message = format!("`{address}` is shipped with the rules and cannot be changed");
+        return Err(Cause::new("record", message).into());
+    }
+    if *address.kind == *METRIC && !step.only_reads() {
+        let message = "records of kind `metric` are the daemon's own: use a `metric` step";
         return Err(Cause::new("record", message).into());
     }
     let shadow = cursor.run.shadow;
@@ -88,7 +92,12 @@ pub(super) fn step(
 }
 
 /// A change is an event where somebody wants to know of it.
-fn changed(stage: &mut Stage<'_>, run: &Run, address: &Address, (old, new): (Value, Value)) {
+pub(super) fn changed(
+    stage: &mut Stage<'_>,
+    run: &Run,
+    address: &Address,
+    (old, new): (Value, Value),
+) {
     let kind = Text::from(format!("record.{}", address.kind));
     let subject = Text::from(address.to_string());
     let waits = |subject: ArmSubject| {

@@ -4,15 +4,16 @@
 //! under the same key, or held for a person.
 
 use crate::model::{
-    Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace, Value, Wait,
-    limits,
+    ActionKind, Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace,
+    Value, Wait, limits,
 };
-use crate::rules::{Retry, Step};
+use crate::rules::{Action, Retry, Step};
 
 use super::advance::{Cursor, trace};
 use super::effects;
 use super::finish;
 use super::gate::{self, Gate};
+use super::plugin;
 use super::stage::Stage;
 use super::start::Fault;
 
@@ -60,6 +61,12 @@ fn decide(
     match outcome {
         Outcome::Done(value) => {
             trace(stage, &mut run, Trace::Done(format!("attempt {attempt} succeeded").into()));
+            if matches!(step.action, Action::Plugin(_)) {
+                return plugin::answered(stage, run, step, value);
+            }
+            if matches!(step.action, Action::Script(_)) {
+                return effects::settle(stage, run, step, value);
+            }
             // It was performed: an answer that is too large to keep does not make it a failure.
             let fits = value.weight() <= limits::RESULT_BYTES;
             let value = if fits { value } else { Value::from([("too_large", true.into())]) };
@@ -113,8 +120,12 @@ fn backoff(retry: Retry, attempt: u16, spread: u64) -> Span {
     Span::from_micros(wait.as_micros() - share)
 }
 
-/// Whether an attempt with unknown outcome waits for a person: as the step says, else its purpose.
+/// Whether an attempt with unknown outcome waits for a person: as the step says, else its purpose. A
+/// script has performed nothing, so calling it again does no harm.
 fn holds_uncertain(stage: &Stage<'_>, run: &Run, step: &Step) -> bool {
+    if run.effect().is_some_and(|effect| effect.action == ActionKind::Script) {
+        return false;
+    }
     step.hold_uncertain.unwrap_or_else(|| {
         run.effect()
             .and_then(|effect| effect.params.get("purpose"))

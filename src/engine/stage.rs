@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::model::{
-    Address, Arm, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name, ReadError,
-    Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Window, WindowKey,
-    Write, limits,
+    Address, Arm, Ask, BundleId, Command, Decision, Event, EventNo, InboxNo, Instant, Name,
+    ReadError, Record, Reply, Run, RunId, RunNo, StoredEvent, Task, Text, Verdict, View, Window,
+    WindowKey, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::script::Shared;
@@ -27,6 +27,7 @@ pub(super) struct Stage<'a> {
     windows: BTreeMap<WindowKey, StagedWindow>,
     writes: Vec<Write>,
     commands: Vec<Command>,
+    asks: Vec<Ask>,
     said: Vec<(RunId, Name, Text)>,
     agenda: VecDeque<Task>,
     later: Vec<Task>,
@@ -64,6 +65,7 @@ impl<'a> Stage<'a> {
             windows: BTreeMap::new(),
             writes: Vec::new(),
             commands: Vec::new(),
+            asks: Vec::new(),
             said: Vec::new(),
             agenda: VecDeque::new(),
             later: Vec::new(),
@@ -149,11 +151,15 @@ impl<'a> Stage<'a> {
             writes.push(Write::Inbox(self.next_inbox, task));
             self.next_inbox = self.next_inbox.next();
         }
-        Decision { writes, release: self.commands, reply, said: self.said }
+        Decision { writes, release: self.commands, reply, asks: self.asks, said: self.said }
     }
 
     pub(super) fn write(&mut self, write: Write) {
         self.writes.push(write);
+    }
+
+    pub(super) fn ask(&mut self, ask: Ask) {
+        self.asks.push(ask);
     }
 
     pub(super) fn release(&mut self, command: Command) {

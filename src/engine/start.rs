@@ -8,7 +8,7 @@ use crate::model::{
     Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, TraceEntry, Value, Verdict, Wait,
     Write, limits,
 };
-use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, TriggerKind, Workflow};
+use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, Workflow};
 use crate::script::{EvalError, Host, Scope, Test};
 
 use super::advance::check_size;
@@ -169,7 +169,7 @@ pub(super) fn unmatched(
     let mut why = None;
     for trigger in &workflow.triggers {
         match takes(host, trigger, &workflow.name, event, scope)? {
-            Matched::Yes if matches!(trigger.kind, TriggerKind::Event) => return Ok(None),
+            Matched::Yes if trigger.kind.starts_by_itself() => return Ok(None),
             Matched::Yes => why = Some((Code::Noted, "it is counted".into())),
             Matched::No => {}
             Matched::Because(code, text) => why = Some((code, text)),

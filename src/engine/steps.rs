@@ -11,7 +11,7 @@ use super::advance::{Cursor, Flow, check_size, trace};
 use super::reads::Reads;
 use super::stage::Stage;
 use super::start::{Entry, Fault, Seed, begin, lineage_of};
-use super::{admit, effects, fan, fields, ladder, records, time, waits};
+use super::{admit, effects, fan, fields, ladder, metric, plugin, records, time, waits};
 
 /// Does one step. Guards and branches are done by the caller.
 pub(super) fn perform(
@@ -64,6 +64,9 @@ pub(super) fn perform(
         Action::WaitFor { filter, timeout, .. } => {
             waits::arm(stage, cursor, step, (filter, timeout))
         }
+        Action::Script(call) => plugin::arm(stage, cursor, step, call, false),
+        Action::Plugin(call) => plugin::arm(stage, cursor, step, call, true),
+        Action::Metric(metric) => metric::step(stage, cursor, metric),
         Action::ForEach(each) => fan::foreach(stage, cursor, step, each),
         Action::Parallel(lists) => fan::parallel(stage, cursor, step, lists),
         Action::Emit { kind, subject, data } => emit(stage, cursor, (kind, subject.as_ref(), data)),

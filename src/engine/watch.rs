@@ -11,6 +11,7 @@ use crate::rules::{Bundle, CatchUp, Schedule, Throttle, TriggerKind, Workflow};
 use crate::script::{EvalError, Scope};
 
 use super::admit;
+use super::poll;
 use super::reads::Reads;
 use super::scope::event_value;
 use super::stage::Stage;
@@ -62,7 +63,7 @@ pub(super) fn note(
             TriggerKind::Absent { after, hours, .. } => {
                 found = Some(seen(stage, (*after, hours.as_deref()), event, key)?);
             }
-            TriggerKind::Event | TriggerKind::Schedule(_) => {}
+            TriggerKind::Event | TriggerKind::Schedule(_) | TriggerKind::Poll(_) => {}
         }
     }
     Ok(found)
@@ -143,6 +144,9 @@ pub(super) fn due(stage: &mut Stage<'_>, key: WindowKey) -> Result<(), ReadError
     match (trigger.map(|trigger| &trigger.kind), &bundle) {
         (Some(TriggerKind::Schedule(schedule)), Some(bundle)) => {
             scheduled(stage, bundle, schedule, &key, window)
+        }
+        (Some(TriggerKind::Poll(poll)), Some(bundle)) => {
+            poll::due(stage, bundle, poll, key, window)
         }
         (Some(TriggerKind::Absent { .. }), Some(bundle)) => missed(stage, bundle, &key, window),
         (Some(TriggerKind::Count { within, .. }), _) => {
@@ -416,13 +420,17 @@ pub(super) fn reset(stage: &mut Stage<'_>, workflow: &str) -> Result<bool, ReadE
 pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
     for bundle in stage.rules.workflows.values().filter(|bundle| bundle.main.enabled) {
         for trigger in &bundle.main.triggers {
-            let TriggerKind::Schedule(schedule) = &trigger.kind else { continue };
-            let key = window_key(&bundle.main.name, &schedule.id, None);
-            if stage.window(&key)?.is_none()
-                && let Some(first) = schedule.after(stage.now)
-            {
-                let due = Some(opening(stage, schedule, first));
-                let window = Window { due, times: vec![first], ..Window::default() };
+            let (id, window) = match &trigger.kind {
+                TriggerKind::Poll(poll) => (&poll.id, poll::begin(stage.now)),
+                TriggerKind::Schedule(schedule) => {
+                    let Some(first) = schedule.after(stage.now) else { continue };
+                    let due = Some(opening(stage, schedule, first));
+                    (&schedule.id, Window { due, times: vec![first], ..Window::default() })
+                }
+                _ => continue,
+            };
+            let key = window_key(&bundle.main.name, id, None);
+            if stage.window(&key)?.is_none() {
                 stage.put_window(key, Some(window))?;
             }
         }

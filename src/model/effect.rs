@@ -21,6 +21,8 @@ pub enum ActionKind {
     Email,
     /// An HTTP request.
     Webhook,
+    /// A function of a plugin, which computes and reads and performs nothing.
+    Script,
 }
 
 impl ActionKind {
@@ -30,6 +32,7 @@ impl ActionKind {
         match self {
             Self::Email => "email",
             Self::Webhook => "webhook",
+            Self::Script => "script",
         }
     }
 }

@@ -6,6 +6,7 @@ use super::address::Address;
 use super::effect::{Command, Outcome};
 use super::event::{Draft, StoredEvent};
 use super::id::{BundleId, Digest, EffectKey, EventNo, InboxNo, Name, RunId, RunNo};
+use super::poll::{Ask, Found, Polled};
 use super::record::Record;
 use super::run::{Run, TraceEntry};
 use super::task::Task;
@@ -36,6 +37,8 @@ pub enum Input {
     Sweep,
     /// A window has to be looked at.
     Window(WindowKey),
+    /// A poll ended.
+    Polled(Box<Polled>),
 }
 
 impl Input {
@@ -66,6 +69,9 @@ impl Input {
             Self::Rules => "the rules".to_owned(),
             Self::Sweep => "the sweep".to_owned(),
             Self::Window(key) => format!("{} of {}", key.what, key.workflow),
+            Self::Polled(polled) => {
+                format!("the answer to {} of {}", polled.key.what, polled.key.workflow)
+            }
         }
     }
 
@@ -91,6 +97,11 @@ impl Input {
                     other => other.clone(),
                 },
             }),
+            Self::Polled(polled) => Self::Polled(Box::new(Polled {
+                key: polled.key.clone(),
+                begun: polled.begun,
+                found: Ok(Found::default()),
+            })),
             other => other.clone(),
         }
     }
@@ -169,6 +180,8 @@ pub struct Decision {
     pub release: Vec<Command>,
     /// Given to whoever waits for it when the writes are durable.
     pub reply: Option<Reply>,
+    /// Polls to carry out when the writes are durable.
+    pub asks: Vec<Ask>,
     /// What `log:` steps said, for the daemon's log: the run, its workflow, the text.
     pub said: Vec<(RunId, Name, Text)>,
 }

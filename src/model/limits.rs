@@ -93,5 +93,31 @@ pub const ON_TIME: Span = Span::from_secs(60);
 pub const STORM: u64 = 2 * CHILDREN as u64;
 /// How long a run that failed because its life was over has for its `on_failure`.
 pub const FAILURE_LIFETIME: Span = Span::from_days(1);
+/// How long a script off the loop may take when its step names no `timeout`: a person waits no longer.
+pub const SCRIPT_TIME: Span = Span::from_secs(5);
+/// How long it may take at most: it occupies one of a few threads.
+pub const SCRIPT_TIME_MOST: Span = Span::from_secs(60);
+/// Scripts off the loop at a time: they compute, and leave a processor to the engine.
+pub const SCRIPTS: usize = 2;
+/// Requests that one action of a plugin may ask for: they are performed one after the other.
+pub const ACTION_REQUESTS: usize = 16;
+/// Bytes of all of them: they are kept in the run's row until they are done.
+pub const ACTION_BYTES: usize = 256 * 1024;
+/// Labels of a metric.
+pub const METRIC_LABELS: usize = 8;
+/// Bytes of the value of a label: a longer one is data, not something to tell series apart by.
+pub const LABEL_BYTES: usize = 100;
+/// Series of one metric, told apart by their labels: monitoring keeps each of them for ever.
+pub const METRIC_SERIES: usize = 1_000;
+/// Days that a series keeps apart; what is older stays in its total.
+pub const METRIC_DAYS: usize = 400;
+/// Events that one answer to a poll may bring: one decision takes them all.
+pub const POLL_EVENTS: usize = 256;
+/// Bytes of the cursor of a poll.
+pub const CURSOR_BYTES: usize = 16 * 1024;
+/// How seldom a poll must ask at least: more often is a webhook's work.
+pub const POLL_EVERY_LEAST: Span = Span::from_secs(5);
+/// How long asking and understanding the answer may take.
+pub const POLL_TIME: Span = Span::from_secs(60);
 /// Rows of one page of a listing.
 pub const PAGE: usize = 1_000;

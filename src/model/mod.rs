@@ -11,9 +11,11 @@ mod exchange;
 mod id;
 pub mod limits;
 mod link;
+mod poll;
 mod record;
 mod retention;
 mod run;
+mod signature;
 mod task;
 mod time;
 mod value;
@@ -28,12 +30,14 @@ pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
 pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
 pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};
 pub use link::{Link, LinkError, LinkKey, LinkVerb};
-pub use record::Record;
+pub use poll::{Ask, Found, Polled};
+pub use record::{METRIC, Record};
 pub use retention::Retention;
 pub use run::{
     Arm, ArmRole, ArmSubject, Branch, Failing, Join, Ladder, Origin, Parent, Redo, Run, Status,
     Trace, TraceEntry, Wait,
 };
+pub use signature::{KeyError, sign};
 pub use task::Task;
 pub use time::{Instant, Span};
 pub use value::{Map, Text, Value};

@@ -6,6 +6,9 @@ use super::address::Address;
 use super::time::Instant;
 use super::value::{Map, Value};
 
+/// The kind of the records that `metric` steps keep.
+pub const METRIC: &str = "metric";
+
 /// A record as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::engine::{self, World};
 use crate::model::{
-    BundleId, Command, InboxNo, Input, Instant, Name, ReadError, Reply, Retention, RunId, RunNo,
-    Task, Text, View, Write, limits,
+    Ask, BundleId, Command, InboxNo, Input, Instant, Name, ReadError, Reply, Retention, RunId,
+    RunNo, Task, Text, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
@@ -62,6 +62,8 @@ pub struct Released<T> {
     pub responses: Vec<(T, Response)>,
     /// Attempts to perform, with the version that holds their templates.
     pub commands: Vec<(Command, Option<Arc<Bundle>>)>,
+    /// Polls to carry out.
+    pub asks: Vec<Ask>,
     /// What `log:` steps said.
     pub said: Vec<(RunId, Name, Text)>,
 }
@@ -79,18 +81,22 @@ pub enum Response {
 
 impl<T> Default for Released<T> {
     fn default() -> Self {
-        Self { responses: Vec::new(), commands: Vec::new(), said: Vec::new() }
+        Self { responses: Vec::new(), commands: Vec::new(), asks: Vec::new(), said: Vec::new() }
     }
 }
 
 impl<T> Released<T> {
     fn is_empty(&self) -> bool {
-        self.responses.is_empty() && self.commands.is_empty() && self.said.is_empty()
+        self.responses.is_empty()
+            && self.commands.is_empty()
+            && self.asks.is_empty()
+            && self.said.is_empty()
     }
 
     fn append(&mut self, mut other: Self) {
         self.responses.append(&mut other.responses);
         self.commands.append(&mut other.commands);
+        self.asks.append(&mut other.asks);
         self.said.append(&mut other.said);
     }
 }
@@ -391,6 +397,7 @@ impl<T> Pump<T> {
             let bundle = self.bundle(command.bundle);
             self.current.commands.push((command, bundle));
         }
+        self.current.asks.extend(decision.asks);
         self.current.said.extend(decision.said);
         if let (Some(token), Some(reply)) = (token, decision.reply) {
             self.current.responses.push((token, Response::Reply(reply)));

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::{self, Bundles};
+use crate::engine::{self, Bundles, World};
 use crate::model::{
-    Address, EventNo, Name, Pattern, ReadError, Record, Run, RunId, RunNo, Status, StoredEvent,
-    Text, Trace, TraceEntry, Verdict, View, limits,
+    Address, EventNo, Name, Pattern, ReadError, Record, Retention, Run, RunId, RunNo, Status,
+    StoredEvent, Text, Trace, TraceEntry, Value, Verdict, View, limits,
 };
 use crate::rules::RuleSet;
 use crate::store::State;
@@ -64,6 +64,10 @@ pub enum Query {
     },
     /// One record.
     Record(Address),
+    /// `record(kind, id)` of a script off the loop.
+    Lookup(Name, Text),
+    /// `records(kind, index, value)` of a script off the loop; without an index all of the kind.
+    LookupAll(Name, Option<(Name, Value)>),
 }
 
 /// The answer to a [`Query`].
@@ -81,6 +85,10 @@ pub enum Answer {
     Records(Vec<Arc<Record>>),
     /// To `Record`.
     Record(Option<Arc<Record>>),
+    /// To `Lookup`.
+    Value(Value),
+    /// To `LookupAll`; `None`: there are too many.
+    Values(Option<Vec<Value>>),
 }
 
 /// An event and what came of it.
@@ -187,7 +195,20 @@ pub(super) fn answer(
             state.records(kind, after.as_deref(), limit).map(Answer::Records)
         }
         Query::Record(address) => state.record(address).map(Answer::Record),
+        Query::Lookup(kind, id) => {
+            let shelf = library.over(state);
+            engine::lookup(&world(rules, &shelf, state), kind, id).map(Answer::Value)
+        }
+        Query::LookupAll(kind, filter) => {
+            let shelf = library.over(state);
+            let filter = filter.as_ref().map(|(index, value)| (&**index, value));
+            engine::lookup_all(&world(rules, &shelf, state), kind, filter).map(Answer::Values)
+        }
     }
+}
+
+fn world<'w>(rules: &'w RuleSet, bundles: &'w dyn Bundles, state: &'w State) -> World<'w> {
+    World { rules, bundles, view: state, now: state.clock(), retention: Retention::default() }
 }
 
 fn collect(

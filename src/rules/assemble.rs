@@ -23,6 +23,7 @@ use super::directory::{Declared, Directory, Sort};
 use super::documents;
 use super::expressions;
 use super::keys;
+use super::plugins;
 use super::program::{Purpose, RecordKind};
 use super::ruleset::{Context, Sources};
 use super::suggest;
@@ -78,10 +79,11 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
         }
     }
     let views = TemplateViews::compile(&sources.templates, &sources.rules, &mut out);
-    let plugins = plugins(&sources.plugins, &mut out);
+    let plugins = plugins::read(&sources.plugins, context, &mut out);
     let mut directory = Directory::new(context, views);
     directory.incomplete = incomplete;
     let loaded = sandbox_of(&plugins, &mut directory, &mut out).and_then(|sandbox| {
+        plugins::check_hooks(&sandbox, context, &directory.lost, &mut out);
         declare(&found, &mut directory, &mut out);
         let parts = Parts::compile(&found, &sandbox, &directory, &mut out);
         calls::check(&parts.built, &mut out);
@@ -143,26 +145,6 @@ fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) ->
             None
         }
     }
-}
-
-/// Plugins by name; one name twice is reported.
-fn plugins(files: &[SourceFile], out: &mut Vec<Diagnostic>) -> Vec<PinnedPlugin> {
-    let mut plugins: BTreeMap<Text, PinnedPlugin> = BTreeMap::new();
-    for file in files {
-        let name = file.name.rsplit('/').next().unwrap_or(&file.name);
-        let name = Text::from(name.strip_suffix(".rhai").unwrap_or(name));
-        if let Some(first) = plugins.get(&name) {
-            let message = format!("there are two plugins `{name}`");
-            let mut error = Diagnostic::error("duplicate-name", &file.name, 0..0, message);
-            error.also(&first.file, 0..0, "the other one").help("rename one of the files");
-            out.push(error);
-            continue;
-        }
-        let plugin =
-            PinnedPlugin { name: name.clone(), file: file.name.clone(), text: file.text.clone() };
-        plugins.insert(name, plugin);
-    }
-    plugins.into_values().collect()
 }
 
 /// The sandbox of all plugins; after a mistake, that of the others, so that the rest is checked.
@@ -329,7 +311,12 @@ impl Parts {
             let Some(templates) = compile_templates(&source, out) else { continue };
             let below =
                 callees.into_iter().map(|(name, callee)| (name, callee.workflow.clone())).collect();
-            let bundle = Bundle::assemble(built.workflow.clone(), below, templates, source);
+            let bundle = Bundle::assemble(
+                built.workflow.clone(),
+                below,
+                (templates, sandbox.clone()),
+                source,
+            );
             let kind = if bundle.policy { &mut bundles.1 } else { &mut bundles.0 };
             kind.insert(bundle.name.clone(), Arc::new(bundle));
         }

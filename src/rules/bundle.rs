@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{BundleId, Hasher, Name, Text};
-use crate::script::{PluginSource, Sandbox};
+use crate::script::{Grant, PluginSource, Sandbox};
 
 use super::compile::{Cx, Local, Used};
 use super::decode::Sink;
@@ -22,7 +22,9 @@ use super::yaml::{self, Node};
 use super::{escalation, workflow};
 
 /// The first byte of an encoded source.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// From before plugins had manifests.
+const WITHOUT_GRANTS: u8 = 1;
 
 /// A workflow or an escalation policy, with everything a run of it is pinned to.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Bundle {
     pub callees: BTreeMap<Name, Arc<Workflow>>,
     /// The templates it uses.
     pub templates: Templates,
+    /// The plugins it uses.
+    pub sandbox: Sandbox,
     /// What it is compiled from.
     pub source: BundleSource,
 }
@@ -80,6 +84,37 @@ pub struct PinnedPlugin {
     pub file: Text,
     /// The text.
     pub text: Text,
+    /// What it may do, and its settings, as [`Grant::encode`] writes them; `None`: it is from before
+    /// there were manifests.
+    pub grant: Option<Text>,
+}
+
+/// A source as it was stored before plugins had manifests.
+#[derive(Deserialize)]
+struct SourceWithoutGrants {
+    main: DocumentSource,
+    callees: Vec<DocumentSource>,
+    plugins: Vec<(Text, Text, Text)>,
+    templates: Vec<TemplateSource>,
+}
+
+impl From<SourceWithoutGrants> for BundleSource {
+    fn from(old: SourceWithoutGrants) -> Self {
+        let SourceWithoutGrants { main, callees, plugins, templates } = old;
+        let plugin = |(name, file, text)| PinnedPlugin { name, file, text, grant: None };
+        Self { main, callees, plugins: plugins.into_iter().map(plugin).collect(), templates }
+    }
+}
+
+impl PinnedPlugin {
+    /// What it may do.
+    fn grant(&self) -> Grant {
+        match &self.grant {
+            None => Grant::from_before_manifests(),
+            // Damaged: it may do nothing, so what it did shows as a mistake.
+            Some(text) => Grant::decode(text).unwrap_or_default(),
+        }
+    }
 }
 
 impl Bundle {
@@ -87,6 +122,13 @@ impl Bundle {
     #[must_use]
     pub fn workflow(&self, name: &str) -> Option<&Arc<Workflow>> {
         if *self.name == *name { Some(&self.main) } else { self.callees.get(name) }
+    }
+
+    /// The rule file in which a workflow of the bundle stood.
+    #[must_use]
+    pub fn file_of(&self, workflow: &str) -> &str {
+        let callee = self.source.callees.iter().find(|callee| *callee.name == *workflow);
+        &callee.unwrap_or(&self.source.main).file
     }
 
     /// Compiles a stored bundle.
@@ -128,9 +170,11 @@ impl Bundle {
         if let Some(call) = missing_callee(&source, main.iter().chain(callees.values())) {
             out.push(call);
         }
-        match (main, templates) {
-            (Some(main), Some(templates)) if !out.iter().any(Diagnostic::is_error) => {
-                Ok(Self::assemble(main, callees, templates, source))
+        match (main, templates, sandbox) {
+            (Some(main), Some(templates), Some(sandbox))
+                if !out.iter().any(Diagnostic::is_error) =>
+            {
+                Ok(Self::assemble(main, callees, (templates, sandbox), source))
             }
             _ => Err(out),
         }
@@ -140,11 +184,11 @@ impl Bundle {
     pub(super) fn assemble(
         main: Arc<Workflow>,
         callees: BTreeMap<Name, Arc<Workflow>>,
-        templates: Templates,
+        (templates, sandbox): (Templates, Sandbox),
         source: BundleSource,
     ) -> Self {
         let (name, policy) = (source.main.name.clone(), source.main.policy);
-        Self { id: source.id(), name, policy, main, callees, templates, source }
+        Self { id: source.id(), name, policy, main, callees, templates, sandbox, source }
     }
 }
 
@@ -159,6 +203,9 @@ impl BundleSource {
         }
         for plugin in &self.plugins {
             hasher.part(b"p").part(plugin.name.as_bytes()).part(plugin.text.as_bytes());
+            if let Some(grant) = &plugin.grant {
+                hasher.part(b"g").part(grant.as_bytes());
+            }
         }
         for template in &self.templates {
             hasher.part(b"t").part(template.name.as_bytes()).part(template.text.as_bytes());
@@ -183,6 +230,9 @@ impl BundleSource {
         };
         match bytes.split_first() {
             Some((&VERSION, rest)) => postcard::from_bytes(rest)
+                .map_err(|error| damaged(format!("the stored rules are damaged: {error}"))),
+            Some((&WITHOUT_GRANTS, rest)) => postcard::from_bytes::<SourceWithoutGrants>(rest)
+                .map(Self::from)
                 .map_err(|error| damaged(format!("the stored rules are damaged: {error}"))),
             Some((version, _)) => Err(damaged(format!(
                 "the stored rules have format {version}, which this version does not know"
@@ -276,6 +326,7 @@ pub(super) fn sandbox<'p>(
             name: plugin.name.clone(),
             file: plugin.file.clone(),
             source: plugin.text.clone(),
+            grant: plugin.grant(),
         })
         .collect();
     match Sandbox::new(&sources) {

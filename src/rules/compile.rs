@@ -313,7 +313,7 @@ impl Cx<'_> {
                 }
                 Mention::Secret if !place.secret => {
                     self.sink.error("secret", span(), "a secret cannot be used here")
-                        .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step only, so that it never reaches a log, a mail or the store");
+                        .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step and in the `args` of an `action` step only, so that it never reaches a log, a mail or the store");
                 }
                 Mention::Index(kind, index) => self.check_index(kind, index, span()),
                 _ => {}

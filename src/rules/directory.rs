@@ -41,6 +41,8 @@ pub(super) struct Directory {
     names: BTreeMap<(Sort, Name), Declared>,
     indexes: BTreeMap<Name, Vec<Name>>,
     endpoints: BTreeSet<Name>,
+    /// Inbound webhooks of the configuration.
+    pub hooks: BTreeSet<Name>,
     /// A file could not be read to its end: what is missing may be in it.
     pub incomplete: bool,
     /// The zone where a calendar names none; empty: UTC.
@@ -131,6 +133,7 @@ impl Directory {
     pub(super) fn new(context: &Context, templates: TemplateViews) -> Self {
         Self {
             endpoints: context.endpoints.iter().cloned().collect(),
+            hooks: context.hooks.iter().map(|hook| hook.name.clone()).collect(),
             timezone: context.timezone.clone(),
             templates,
             ..Self::default()

@@ -10,7 +10,7 @@ use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::program::{Action, BranchArm, Pc, Retry, Step};
 use super::yaml::{Entry, Kind, Node};
-use super::{keys, step_mail, step_many, step_state, step_wait, step_web};
+use super::{keys, step_mail, step_many, step_plugin, step_state, step_wait, step_web};
 
 /// Steps of one document after flattening, ladders with their rounds included: a run's position
 /// and its trace are kept by number, and people must be able to read the story.
@@ -214,6 +214,9 @@ impl<'c, 'a> Flow<'c, 'a> {
             "record" => step_state::record(cx, &main.value, fields, place),
             "emit" => step_state::emit(cx, &main.value, fields, place),
             "vars" => step_state::vars(cx, &main.value, place),
+            "script" => step_plugin::script(cx, &main.value, fields, place).map(Action::Script),
+            "action" => step_plugin::action(cx, &main.value, fields, place).map(Action::Plugin),
+            "metric" => step_state::metric(cx, main, fields, place),
             "rhai" => cx.expression(&main.value, "rhai", place).map(Action::Rhai),
             "log" => cx.text_shape(&main.value, "log", place).map(Action::Log),
             "stop" => cx.text_shape(&main.value, "stop", place).map(Action::Stop),

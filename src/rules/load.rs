@@ -22,7 +22,8 @@ impl Sources {
     /// Reads rule folders with their `templates/`, and plugin folders. A path may also be a file.
     ///
     /// Rule files are `*.yaml` and `*.yml`, read recursively in order of name; hidden folders and
-    /// those named `tests` and `templates` are passed over. Plugins are `*.rhai`.
+    /// those named `tests` and `templates` are passed over. Plugins are `*.rhai`, or folders with a
+    /// `plugin.yaml`.
     ///
     /// # Errors
     /// Everything that could not be read, each with its path.
@@ -152,15 +153,25 @@ impl Reader {
                 continue;
             }
             if path.is_dir() {
-                if path.join("plugin.yaml").is_file() {
-                    self.fail(
-                        &path.join("plugin.yaml"),
-                        "plugins as folders are not supported yet: write one file `NAME.rhai`",
-                    );
-                }
+                self.plugin_folder(&path);
             } else if has_extension(&path, &["rhai"]) {
                 self.plugin(&path);
             }
+        }
+    }
+
+    /// A plugin that is a folder: its manifest and its scripts.
+    fn plugin_folder(&mut self, folder: &Path) {
+        let scripts: Vec<_> =
+            self.list(folder).into_iter().filter(|path| has_extension(path, &["rhai"])).collect();
+        let manifest = folder.join(super::manifest::FILE);
+        if manifest.is_file() {
+            self.plugin(&manifest);
+            for script in &scripts {
+                self.plugin(script);
+            }
+        } else if let Some(script) = scripts.first() {
+            self.fail(script, "a plugin that is a folder needs a `plugin.yaml` beside it");
         }
     }
 

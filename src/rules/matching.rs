@@ -16,7 +16,7 @@ use crate::model::{Pattern, Text, Value};
 use crate::script::{Check, Constant, Foreseen, Path, Want};
 
 use super::bundle::Bundle;
-use super::program::{FilterSubject, Trigger, TriggerKind, Workflow};
+use super::program::{FilterSubject, Trigger, Workflow};
 
 /// So many workflows of one type are all asked: what they say is kept with the event, and stays true
 /// whatever becomes of the rules. More of them would make a row mostly of reasons.
@@ -234,7 +234,7 @@ fn ways(workflow: &Workflow, trigger: &Trigger) -> Vec<Way> {
     };
     let known = clauses.into_iter().all(|clause| take(clause, &mut checks, &mut ways));
     // What is counted is counted whatever `if` says later; and `vars` are computed before it.
-    let starts = matches!(trigger.kind, TriggerKind::Event);
+    let starts = trigger.kind.starts_by_itself();
     if starts && all && known && workflow.vars.iter().all(|(_, shape)| shape.literal().is_some()) {
         let clauses = workflow.condition.as_ref().map(|condition| condition.foreseen().0);
         let _: bool =

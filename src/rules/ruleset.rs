@@ -25,17 +25,30 @@ pub struct Sources {
     pub rules: Vec<SourceFile>,
     /// Files of `templates/` folders.
     pub templates: Vec<TemplateFile>,
-    /// Plugins; the name of a plugin is its file name without `.rhai`.
+    /// Plugins: files `NAME.rhai`, and of folders the `plugin.yaml` with the files beside it.
     pub plugins: Vec<SourceFile>,
 }
 
 /// What the configuration says that rules refer to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     /// Names of webhook endpoints.
     pub endpoints: Vec<Name>,
     /// The zone where a rule names none; UTC if empty.
     pub timezone: Text,
+    /// What the configuration sets for plugins, by name.
+    pub plugin_settings: BTreeMap<Name, Value>,
+    /// Inbound webhooks.
+    pub hooks: Vec<HookContext>,
+}
+
+/// What rules and plugins must know of an inbound webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookContext {
+    /// Its name: `/hooks/NAME`.
+    pub name: Name,
+    /// The function of a plugin that makes its events.
+    pub transform: Option<Text>,
 }
 
 /// A compiled rule set. Immutable; share it behind an `Arc`.

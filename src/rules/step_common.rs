@@ -38,7 +38,7 @@ impl Flow<'_, '_> {
     ) {
         let fields = common.fields;
         let kind = main.key.as_str();
-        let acts = matches!(kind, "email" | "webhook");
+        let acts = matches!(kind, "email" | "webhook" | "action");
         let waits =
             matches!(kind, "delay" | "wait_for" | "escalate" | "call" | "foreach" | "parallel");
         let blocks = matches!(kind, "then" | "switch");
@@ -48,7 +48,7 @@ impl Flow<'_, '_> {
             .filter(|_| kind != "then")
             .and_then(|node| self.cx.condition(node, "if", around.place, false));
         let timeout = fields.get("timeout").filter(|_| kind != "wait_for").and_then(|node| {
-            if acts {
+            if acts || kind == "script" {
                 self.cx.elapsed(node, "timeout").map(Duration::Elapsed)
             } else if matches!(kind, "escalate" | "call" | "foreach" | "parallel") {
                 self.cx.duration(node, "timeout", common.hours.as_ref())
@@ -58,7 +58,7 @@ impl Flow<'_, '_> {
                     fields,
                     "timeout",
                     kind,
-                    "`email`, `webhook`, `wait_for`, `escalate`, `call`, `foreach` and `parallel`",
+                    "`email`, `webhook`, `action`, `script`, `wait_for`, `escalate`, `call`, `foreach` and `parallel`",
                 );
                 None
             }
@@ -67,14 +67,14 @@ impl Flow<'_, '_> {
             if acts {
                 return self.retry(node);
             }
-            useless(self.cx, fields, "retry", kind, "`email` and `webhook`");
+            useless(self.cx, fields, "retry", kind, "`email`, `webhook` and `action`");
             None
         });
         let hold = fields.get("on_uncertain").and_then(|node| {
             if acts {
                 return self.cx.on_uncertain(node);
             }
-            useless(self.cx, fields, "on_uncertain", kind, "`email` and `webhook`");
+            useless(self.cx, fields, "on_uncertain", kind, "`email`, `webhook` and `action`");
             None
         });
         if fields.get("hours").is_some() && !waits && !blocks {

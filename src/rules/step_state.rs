@@ -1,15 +1,15 @@
-//! Steps that change what is known: `record`, `emit`, `vars`.
+//! Steps that change what is known: `record`, `metric`, `emit`, `vars`.
 
-use crate::model::{Address, Map, Record, Text, Value};
+use crate::model::{Address, METRIC, Map, Record, Text, Value, limits};
 use crate::script::Shape;
 
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::filters;
-use super::program::{Action, RecordChange, RecordStep};
+use super::program::{Action, MetricChange, MetricStep, RecordChange, RecordStep};
 use super::step_common::bad_variable;
 use super::step_wait::object;
-use super::yaml::Node;
+use super::yaml::{Entry, Node};
 
 /// `record:`
 pub(super) fn record(
@@ -18,7 +18,8 @@ pub(super) fn record(
     fields: Fields<'_>,
     place: Place,
 ) -> Option<Action> {
-    let address = self::address(cx, address, place);
+    let main = address;
+    let address = self::address(cx, main, place);
     let changes: Vec<_> =
         ["set", "create", "delete"].iter().filter_map(|key| fields.entry(key)).collect();
     if let [first, second, ..] = changes[..] {
@@ -50,7 +51,15 @@ pub(super) fn record(
         Some(node) => unset(cx, node, fields),
         None => Some(Vec::new()),
     };
-    Some(Action::Record(Box::new(RecordStep { address: address?, change: change?, unset: unset? })))
+    let step = RecordStep { address: address?, change: change?, unset: unset? };
+    let kind = step.address.literal().and_then(|text| text.as_text()?.parse::<Address>().ok());
+    if kind.is_some_and(|address| *address.kind == *METRIC) && !step.only_reads() {
+        cx.sink
+            .error("address", main.head(), "records of kind `metric` are the daemon's own")
+            .help("use a `metric` step");
+        return None;
+    }
+    Some(Action::Record(Box::new(step)))
 }
 
 /// `kind/id`, literal or computed.
@@ -102,6 +111,51 @@ fn unset(cx: &mut Cx<'_>, node: &Node, fields: Fields<'_>) -> Option<Vec<Text>> 
         }
     }
     names.into_iter().collect()
+}
+
+/// `metric:` with `add` or `set`, and `labels`.
+pub(super) fn metric(
+    cx: &mut Cx<'_>,
+    main: &Entry,
+    fields: Fields<'_>,
+    place: Place,
+) -> Option<Action> {
+    let name = cx.sink.raw(&main.value, "metric")?;
+    if !filters::is_variable(name) {
+        let message = format!("`{name}` cannot be the name of a metric");
+        cx.sink
+            .error("bad-name", main.value.head(), message)
+            .help("lower-case letters, digits and `_`, no digit first: `leads_received_total`");
+        return None;
+    }
+    let change = match (fields.get("add"), fields.entry("set")) {
+        (Some(_), Some(set)) => {
+            cx.sink
+                .error("conflict", set.key_span.clone(), "`add` and `set` cannot stand together")
+                .help("what is counted is added to, what is measured is set: use two metrics");
+            None
+        }
+        (None, Some(set)) => cx.shape(&set.value, place).map(MetricChange::Set),
+        (Some(add), None) => cx.shape(add, place).map(MetricChange::Add),
+        (None, None) => Some(MetricChange::Add(Shape::Literal(Value::Int(1)))),
+    };
+    let mut labels = match fields.get("labels") {
+        Some(node) => cx.named(node, "labels", place)?,
+        None => Vec::new(),
+    };
+    for entry in fields.get("labels").and_then(Node::entries).into_iter().flatten() {
+        if !filters::is_variable(&entry.key) {
+            bad_variable(cx, entry.key_span.clone(), &entry.key);
+            return None;
+        }
+    }
+    if labels.len() > limits::METRIC_LABELS {
+        let message = format!("a metric has at most {} labels", limits::METRIC_LABELS);
+        cx.sink.error("too-large", main.key_span.clone(), message);
+        return None;
+    }
+    labels.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Some(Action::Metric(Box::new(MetricStep { name: name.into(), change: change?, labels })))
 }
 
 /// `emit:`

@@ -1,14 +1,15 @@
-//! What starts a workflow: `event`, `record … becomes`, `webhook`, `schedule`, `count`, `absent`.
+//! What starts a workflow: `event`, `record … becomes`, `webhook`, `poll`, `schedule`, `count`, `absent`.
 
-use crate::model::{Digest, Pattern, Text, is_name, limits};
+use crate::model::{Digest, Duration, Pattern, Text, is_name, limits};
 use crate::script::Shape;
 
 use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::filters;
 use super::keys;
-use super::program::{Filter, FilterSubject, Kept, Trigger, TriggerKind};
+use super::program::{Filter, FilterSubject, Kept, Poll, Trigger, TriggerKind};
 use super::schedule::{CatchUp, Schedule, ScheduleError};
+use super::step_plugin::{self, Wanted};
 use super::suggest;
 use super::yaml::{Kind, Node};
 
@@ -45,6 +46,7 @@ pub(super) fn trigger(cx: &mut Cx<'_>, node: &Node) -> Option<Trigger> {
         "count" => count(cx, fields),
         "absent" => absent(cx, fields),
         "webhook" => webhook(cx, fields),
+        "poll" => poll(cx, fields),
         _ => event(cx, fields),
     }
 }
@@ -64,15 +66,51 @@ fn own(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<bool> {
 fn webhook(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
     let node = fields.get("webhook")?;
     let name = cx.sink.name(node, "webhook");
+    let filter = of_kind(cx, fields, format!("webhook.{}", name.unwrap_or_default()).into());
+    let name = name?;
+    let unknown = cx.directory.is_some_and(|directory| !directory.hooks.contains(name));
+    if unknown {
+        let message = format!("nothing arrives at `/hooks/{name}`: it is not configured");
+        cx.sink.warning("unknown-hook", node.head(), message).help(format!(
+            "add it to the configuration: `http: {{ hooks: [{{ path: {name}, verify: … }}] }}`"
+        ));
+    }
+    Some(Trigger { filter: filter?, own: false, kind: TriggerKind::Event })
+}
+
+/// Events of one type, as `where` and `subject` choose among them.
+fn of_kind(cx: &mut Cx<'_>, fields: Fields<'_>, kind: Text) -> Option<Filter> {
     let (condition, subject) = filters::qualifiers(cx, fields, Place::TRIGGER);
-    let kind = Text::from(format!("webhook.{}", name?));
-    let filter = Filter {
-        patterns: vec![Pattern::Exact(kind)],
-        condition: condition.ok()?,
-        subject: subject?,
-        becomes: None,
-    };
-    Some(Trigger { filter, own: false, kind: TriggerKind::Event })
+    let patterns = vec![Pattern::Exact(kind)];
+    Some(Filter { patterns, condition: condition.ok()?, subject: subject?, becomes: None })
+}
+
+/// `poll: FUNCTION` with `every`, and the events it makes.
+fn poll(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
+    let node = fields.get("poll")?;
+    let function = cx.sink.raw(node, "poll")?;
+    for arity in [1, 2] {
+        let arity = Some(arity);
+        let wanted = Wanted { what: "poll", prefix: "", name: function, arity };
+        step_plugin::defined(cx, node, wanted)?;
+    }
+    let every = fields.get("every").and_then(|node| {
+        let every = cx.elapsed(node, "every")?;
+        if every >= limits::POLL_EVERY_LEAST {
+            return Some(every);
+        }
+        let least = Duration::Elapsed(limits::POLL_EVERY_LEAST);
+        cx.sink
+            .error("out-of-range", node.head(), format!("`every` is at least {least}"))
+            .help("where something must be known sooner, let it send a webhook");
+        None
+    });
+    let kind = Text::from(format!("poll.{function}"));
+    let filter = of_kind(cx, fields, kind)?;
+    // The cursor is the function's: it stays when anything else about the trigger changes.
+    let id = Text::from(format!("poll:{function}"));
+    let poll = Poll { function: function.into(), every: every?, id };
+    Some(Trigger { filter, own: false, kind: TriggerKind::Poll(poll) })
 }
 
 /// `schedule:` with `timezone`.

@@ -11,6 +11,7 @@ use crate::model::Value;
 use super::convert::to_value;
 use super::error::ScriptError;
 use super::functions::{ALIASES, HOLE, LATER, OWN, builtins};
+use super::grant::Grant;
 use super::lexer::lex;
 use super::rewrite::Rewritten;
 use super::suggest::closest;
@@ -40,12 +41,16 @@ pub(super) struct Signature {
 
 /// Every function by name.
 #[derive(Clone, Debug)]
-pub(super) struct Table(BTreeMap<String, Vec<Signature>>);
+pub(super) struct Table {
+    functions: BTreeMap<String, Vec<Signature>>,
+    /// What each plugin may do, by index.
+    pub(super) grants: Vec<Grant>,
+}
 
 impl Table {
     /// With the functions of the sandbox.
     pub(super) fn new() -> Self {
-        let mut table = Self(BTreeMap::new());
+        let mut table = Self { functions: BTreeMap::new(), grants: Vec::new() };
         for builtin in builtins() {
             let owner = if builtin.plugin_only { Owner::BuiltinOfPlugins } else { Owner::Builtin };
             let signature =
@@ -57,17 +62,17 @@ impl Table {
 
     /// Adds one.
     pub(super) fn add(&mut self, name: &str, signature: Signature) {
-        self.0.entry(name.to_owned()).or_default().push(signature);
+        self.functions.entry(name.to_owned()).or_default().push(signature);
     }
 
     /// The functions of this name.
     pub(super) fn named(&self, name: &str) -> &[Signature] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.functions.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The names that `reader` may call.
     fn names(&self, reader: Reader) -> impl Iterator<Item = &str> {
-        self.0
+        self.functions
             .iter()
             .filter(move |(_, all)| all.iter().any(|signature| reader.sees(&signature.owner)))
             .map(|(name, _)| name.as_str())
@@ -189,6 +194,8 @@ impl Checker<'_> {
         let args: Vec<_> = receiver.into_iter().chain(literals).collect();
         if let Some((message, help)) = self.wrong(&call.name, args.len(), method) {
             self.refuse(position, message, help);
+        } else if let Some((message, help)) = self.withheld(&call.name, &args) {
+            self.refuse(position, message, Some(help));
         }
         self.facts.calls.push((call.name.to_string(), args));
     }
@@ -205,9 +212,6 @@ impl Checker<'_> {
     fn wrong(&self, name: &str, count: usize, method: bool) -> Option<(String, Option<String>)> {
         let all = self.table.named(name);
         let visible: Vec<_> = all.iter().filter(|s| self.reader.sees(&s.owner)).collect();
-        if self.reader != Reader::Expression && name == "secret" {
-            return Some(("a plugin cannot read secrets".to_owned(), None));
-        }
         if visible.is_empty() {
             return Some(self.unknown(name, all));
         }
@@ -238,6 +242,17 @@ impl Checker<'_> {
             ));
         }
         None
+    }
+
+    /// Why a plugin may not call a function of the language, or not with these arguments.
+    fn withheld(&self, name: &str, args: &[Option<Value>]) -> Option<(String, String)> {
+        let Reader::Plugin(at) = self.reader else { return None };
+        let ours = |signature: &Signature| {
+            matches!(signature.owner, Owner::Builtin | Owner::BuiltinOfPlugins)
+        };
+        let grant =
+            self.table.grants.get(at).filter(|_| self.table.named(name).iter().any(ours))?;
+        grant.withholds(name).or_else(|| grant.withholds_this(name, args))
     }
 
     fn unknown(&self, name: &str, hidden: &[Signature]) -> (String, Option<String>) {

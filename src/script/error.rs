@@ -32,6 +32,9 @@ pub enum EvalError {
     /// Anything else the expression did wrong: types, limits, `()` inside a text, a plugin's throw.
     #[error("{0}")]
     Failed(Text),
+    /// The same inside of a plugin; begins with its place, `plugins/x.rhai:3:5: `.
+    #[error("{0}")]
+    InPlugin(Text),
     /// The state could not be read; not the expression's fault.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -44,6 +47,7 @@ impl EvalError {
         let code = match self {
             Self::Missing(_) => "missing",
             Self::Failed(_) => "expression",
+            Self::InPlugin(_) => "plugin",
             Self::Read(_) => "store",
         };
         Cause::new(code, self.to_string())

@@ -8,6 +8,7 @@ use super::chains::path_at;
 use super::check::covered;
 use super::convert::{human_type, to_value, type_name};
 use super::error::{EvalError, ScriptError};
+use super::grant::Grant;
 use super::lexer::{Kind, lex};
 use super::limits;
 use super::rewrite::{Rewritten, line_and_column};
@@ -19,6 +20,7 @@ pub(super) struct PluginText {
     pub(super) file: Text,
     pub(super) source: Text,
     pub(super) rewritten: Rewritten,
+    pub(super) grant: Grant,
 }
 
 /// Words that begin a statement.
@@ -164,13 +166,16 @@ pub(super) fn eval_error(
         return absent(missing.to_owned(), place);
     }
     let text = sentence(&error, path);
-    EvalError::Failed(format!("{}{text}", place.unwrap_or_default()).into())
+    match place {
+        Some(place) => EvalError::InPlugin(format!("{place}{text}").into()),
+        None => EvalError::Failed(text.into()),
+    }
 }
 
 /// In a plugin a missing property is the plugin's mistake, never a reason for a `where` to be false.
 fn absent(path: String, place: Option<String>) -> EvalError {
     match place {
-        Some(place) => EvalError::Failed(format!("{place}`{path}` is missing").into()),
+        Some(place) => EvalError::InPlugin(format!("{place}`{path}` is missing").into()),
         None => EvalError::Missing(path.into()),
     }
 }
@@ -218,6 +223,7 @@ fn sentence(error: &EvalAltResult, path: Option<&str>) -> String {
             "more than {} operations: too much work for an expression or a plugin function",
             limits::OPERATIONS
         ),
+        EvalAltResult::ErrorTerminated(why, _) => format!("it was stopped: {}", thrown_text(why)),
         EvalAltResult::ErrorStackOverflow(_) => {
             format!("functions call each other more than {} deep", limits::CALL_LEVELS)
         }

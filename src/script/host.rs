@@ -5,8 +5,10 @@ use std::cell::{Cell, RefCell};
 use rhai::EvalAltResult;
 use scoped_tls_hkt::scoped_thread_local;
 
-use crate::model::{ReadError, Value};
+use crate::model::{Map, ReadError, Value};
 
+use super::explain::PluginText;
+use super::grant::Grant;
 use super::limits;
 
 /// Answers the reading functions of expressions. Implemented by the engine over its view and rules.
@@ -49,6 +51,10 @@ scoped_thread_local!(static CURRENT: for<'a> &'a Evaluation<'a>);
 /// One evaluation: whom its functions ask, and what they have asked so far.
 pub(super) struct Evaluation<'a> {
     host: &'a dyn Host,
+    /// Whose code may be calling: a function's source is the file of its plugin.
+    plugins: &'a [PluginText],
+    /// Whether it has taken too long; not asked where the count of operations is bound instead.
+    stop: Option<&'a Stop<'a>>,
     /// Kept here, because a plugin could catch the error that carries it.
     fault: RefCell<Option<ReadError>>,
     reads: Cell<usize>,
@@ -56,15 +62,29 @@ pub(super) struct Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a> {
-    /// Runs `work`, whose functions read through `host`.
+    /// One whose functions read through `host`.
+    pub(super) fn new(
+        host: &'a dyn Host,
+        plugins: &'a [PluginText],
+        stop: Option<&'a Stop<'a>>,
+    ) -> Self {
+        let (reads, rows) = (Cell::new(0), Cell::new(0));
+        Self { host, plugins, stop, fault: RefCell::new(None), reads, rows }
+    }
+
+    /// Runs `work` within it.
     ///
     /// # Errors
     /// The first failed read, whatever `work` made of it.
-    pub(super) fn run<T>(host: &'a dyn Host, work: impl FnOnce() -> T) -> Result<T, ReadError> {
-        let evaluation =
-            Evaluation { host, fault: RefCell::new(None), reads: Cell::new(0), rows: Cell::new(0) };
-        let result = CURRENT.set(&evaluation, work);
-        evaluation.fault.into_inner().map_or(Ok(result), Err)
+    pub(super) fn run<T>(self, work: impl FnOnce() -> T) -> Result<T, ReadError> {
+        let result = CURRENT.set(&self, work);
+        self.fault.into_inner().map_or(Ok(result), Err)
+    }
+
+    /// What the plugin may do in whose file the calling code stands; `None`: a rule's expression.
+    fn grant(&self, source: Option<&str>) -> Option<&'a Grant> {
+        let file = source.filter(|file| !file.is_empty())?;
+        self.plugins.iter().find(|plugin| *plugin.file == *file).map(|plugin| &plugin.grant)
     }
 
     /// Whether this thread is in the middle of an evaluation.
@@ -73,9 +93,29 @@ impl<'a> Evaluation<'a> {
     }
 }
 
+/// Tells whether an evaluation has taken too long.
+pub type Stop<'s> = dyn Fn() -> bool + 's;
+
+/// Whether the evaluation under way has taken too long.
+pub(super) fn is_late() -> bool {
+    CURRENT.is_set() && CURRENT.with(|evaluation| evaluation.stop.is_some_and(|is_late| is_late()))
+}
+
+/// The settings of the plugin that calls.
+pub(super) fn settings(source: Option<&str>) -> Result<Map, Box<EvalAltResult>> {
+    let found = CURRENT.is_set().then(|| {
+        CURRENT.with(|evaluation| evaluation.grant(source).and_then(|grant| grant.settings.clone()))
+    });
+    found.flatten().ok_or_else(|| "there are no settings here".into())
+}
+
 /// `record(kind, id)` for the evaluation under way.
-pub(super) fn record(kind: &str, id: &str) -> Result<Value, Box<EvalAltResult>> {
-    ask(|evaluation| {
+pub(super) fn record(
+    source: Option<&str>,
+    kind: &str,
+    id: &str,
+) -> Result<Value, Box<EvalAltResult>> {
+    ask(source, kind, |evaluation| {
         charge(&evaluation.rows, 1, limits::ROWS, "rows")?;
         Ok(evaluation.host.record(kind, id))
     })
@@ -83,10 +123,11 @@ pub(super) fn record(kind: &str, id: &str) -> Result<Value, Box<EvalAltResult>> 
 
 /// `records(…)` for the evaluation under way.
 pub(super) fn records(
+    source: Option<&str>,
     kind: &str,
     filter: Option<(&str, &Value)>,
 ) -> Result<Vec<Value>, Box<EvalAltResult>> {
-    ask(|evaluation| {
+    ask(source, kind, |evaluation| {
         let found = match evaluation.host.records(kind, filter) {
             Ok(Some(found)) => found,
             Ok(None) => return Err(too_many("rows", limits::ROWS).into()),
@@ -98,12 +139,17 @@ pub(super) fn records(
 }
 
 fn ask<T>(
+    source: Option<&str>,
+    kind: &str,
     question: impl FnOnce(&Evaluation<'_>) -> Result<Result<T, ReadError>, Box<EvalAltResult>>,
 ) -> Result<T, Box<EvalAltResult>> {
     if !CURRENT.is_set() {
         return Err("records cannot be read here".into());
     }
     CURRENT.with(|evaluation| {
+        if evaluation.grant(source).is_some_and(|grant| !grant.permissions.record(kind)) {
+            return Err(format!("this plugin has no permission for records of `{kind}`").into());
+        }
         charge(&evaluation.reads, 1, limits::READS, "reads")?;
         question(evaluation)?.map_err(|error| {
             let text = error.to_string();

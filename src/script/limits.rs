@@ -3,6 +3,9 @@
 /// Operations of Rhai in one evaluation, which runs on the loop: a few milliseconds at the worst,
 /// unless a plugin keeps changing one large value, whose size Rhai counts anew at each change.
 pub(super) const OPERATIONS: u64 = 10_000;
+/// Operations after which a script off the loop, which time bounds, is asked whether it is late: some
+/// tens of microseconds.
+pub(super) const LOOK_EVERY: u64 = 512;
 /// Functions calling functions: far above any honest plugin, far below the stack of a thread
 /// (a level of Rhai takes about 20 KiB of it in a debug build).
 pub(super) const CALL_LEVELS: usize = 24;

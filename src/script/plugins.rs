@@ -1,7 +1,9 @@
-//! Single-file plugins: from text to modules of functions.
+//! Plugins: from text to modules of functions.
 //!
 //! A plugin defines functions and constants and nothing else. Its public functions are global for
 //! expressions and other plugins; so two plugins cannot define the same one, nor one of ours.
+
+use std::sync::Arc;
 
 use rhai::{AST, ASTFlags, ASTNode, Engine, FnAccess, Module, Scope, Stmt};
 
@@ -10,11 +12,12 @@ use crate::model::Text;
 use super::check::{Owner, Reader, Signature, Table, check};
 use super::error::ScriptError;
 use super::explain::{PluginText, at, definitions, parse_error};
+use super::grant::Grant;
 use super::limits;
 use super::rewrite::Rewritten;
 
 /// A plugin's source text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PluginSource {
     /// Its name: the file name without `.rhai`.
     pub name: Text,
@@ -22,6 +25,8 @@ pub struct PluginSource {
     pub file: Text,
     /// The text.
     pub source: Text,
+    /// What it may do.
+    pub grant: Grant,
 }
 
 /// A function that expressions may call.
@@ -42,6 +47,7 @@ pub(super) struct Plugins {
     pub(super) texts: Vec<PluginText>,
     pub(super) functions: Vec<Function>,
     asts: Vec<AST>,
+    modules: Vec<Arc<Module>>,
 }
 
 /// A mistake in the plugin with this index.
@@ -57,7 +63,13 @@ impl Plugins {
         sources: &[PluginSource],
         table: &mut Table,
     ) -> Result<Self, Vec<PluginError>> {
-        let mut plugins = Self { texts: Vec::new(), functions: Vec::new(), asts: Vec::new() };
+        let mut plugins = Self {
+            texts: Vec::new(),
+            functions: Vec::new(),
+            asts: Vec::new(),
+            modules: Vec::new(),
+        };
+        table.grants = sources.iter().map(|plugin| plugin.grant.clone()).collect();
         let mut errors = Vec::new();
         let mut compiled = Vec::new();
         for (index, plugin) in sources.iter().enumerate() {
@@ -93,7 +105,9 @@ impl Plugins {
         for (index, ast) in self.asts.drain(..).enumerate() {
             match Module::eval_ast_as_new(Scope::new(), &ast, engine) {
                 Ok(module) => {
-                    engine.register_global_module(module.into());
+                    let module: Arc<Module> = module.into();
+                    engine.register_global_module(module.clone());
+                    self.modules.push(module);
                 }
                 Err(error) => {
                     let text = &self.texts[index];
@@ -112,6 +126,11 @@ impl Plugins {
             }
         }
         if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
+    /// What was registered, for another engine.
+    pub(super) fn into_parts(self) -> (Vec<PluginText>, Vec<Function>, Vec<Arc<Module>>) {
+        (self.texts, self.functions, self.modules)
     }
 
     fn define(
@@ -202,7 +221,12 @@ fn compile(engine: &Engine, plugin: &PluginSource) -> Result<(AST, PluginText), 
         found
     })?;
     ast.set_source(&*plugin.file);
-    let text = PluginText { file: plugin.file.clone(), source: plugin.source.clone(), rewritten };
+    let text = PluginText {
+        file: plugin.file.clone(),
+        source: plugin.source.clone(),
+        rewritten,
+        grant: plugin.grant.clone(),
+    };
     Ok((ast, text))
 }
 

@@ -6,21 +6,26 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{AST, Dynamic, Engine, EvalAltResult, ImmutableString, OptimizationLevel, Position};
+use rhai::{
+    AST, Dynamic, Engine, EvalAltResult, ImmutableString, Module, OptimizationLevel, Position,
+};
 
-use crate::model::{Text, Value};
+use crate::model::{Instant, Text, Value};
 
-use super::check::{Facts, Reader, Table, check};
+use super::check::{Facts, Owner, Reader, Table, check};
 use super::convert::to_value;
 use super::direct::Direct;
 use super::error::{EvalError, ScriptError};
 use super::explain::{PluginText, eval_error, parse_error};
 use super::functions;
-use super::host::{Evaluation, Host};
+use super::grant::Grant;
+use super::host::{self, Evaluation, Host};
+
+pub use super::host::Stop;
 use super::limits;
 use super::plugins::{Function, PluginSource, Plugins};
 use super::rewrite::Rewritten;
-use super::scope::{Names, Scope};
+use super::scope::{Names, Scope, Shared};
 
 /// A Rhai engine with every limit set and the functions of its plugins registered. Cheap to clone.
 #[derive(Clone)]
@@ -31,6 +36,9 @@ struct Inner {
     table: Table,
     plugins: Vec<PluginText>,
     functions: Vec<Function>,
+    modules: Vec<Arc<Module>>,
+    /// The same for what runs off the loop: bound by time, and made when it is first needed.
+    patient: OnceLock<Engine>,
 }
 
 /// A compiled expression. Cheap to clone.
@@ -64,8 +72,10 @@ impl Sandbox {
                 plugin: None,
                 doc: builtin.doc.to_owned(),
             });
-        let functions = builtin.chain(compiled.functions).collect();
-        Ok(Self(Arc::new(Inner { engine, table, plugins: compiled.texts, functions })))
+        let (plugins, defined, modules) = compiled.into_parts();
+        let functions = builtin.chain(defined).collect();
+        let patient = OnceLock::new();
+        Ok(Self(Arc::new(Inner { engine, table, plugins, functions, modules, patient })))
     }
 
     /// Compiles one expression that may use `names`.
@@ -98,6 +108,48 @@ impl Sandbox {
         }
         let (source, direct, sandbox) = (source.into(), Direct::of(&ast), self.clone());
         Ok(Expr(Arc::new(Compiled { source, rewritten, ast, facts, direct, sandbox })))
+    }
+
+    /// Calls a function of a plugin off the loop, where no count of operations bounds it: `is_late`
+    /// tells when it has taken too long. Texts in `args` may stand for secrets.
+    ///
+    /// # Errors
+    /// [`EvalError`]; a function that does not exist, or not with so many arguments, among them.
+    pub fn call(
+        &self,
+        function: &str,
+        args: &[Shared],
+        now: Instant,
+        host: &dyn Host,
+        is_late: &Stop<'_>,
+    ) -> Result<Value, EvalError> {
+        let names: Vec<String> = (0..args.len()).map(|at| format!("arg{at}")).collect();
+        let mut scope = Scope::new(now);
+        let known = names.iter().fold(Names::default(), |known, name| known.and(name.clone()));
+        for (name, value) in names.iter().zip(args) {
+            scope.share(name.clone(), value);
+        }
+        let call = format!("{function}({})", names.join(", "));
+        let expr =
+            self.expr(&call, &known).map_err(|error| EvalError::Failed(error.message.into()))?;
+        expr.eval_patiently(&scope, host, is_late)
+    }
+
+    /// What the plugin may do that defines the public `function`; `None`: none does.
+    #[must_use]
+    pub fn grant(&self, function: &str) -> Option<&Grant> {
+        self.0.table.named(function).iter().find_map(|signature| match signature.owner {
+            Owner::Plugin(at) => self.0.table.grants.get(at),
+            _ => None,
+        })
+    }
+
+    /// Whether a plugin has a public `function` that takes so many arguments.
+    #[must_use]
+    pub fn defines(&self, function: &str, arity: usize) -> bool {
+        self.0.table.named(function).iter().any(|signature| {
+            matches!(signature.owner, Owner::Plugin(_)) && signature.arity == (arity, arity)
+        })
     }
 
     /// Every function that an expression may call: the sandbox's own, then the plugins'.
@@ -147,19 +199,73 @@ impl Expr {
 
     /// Its value by the long way.
     pub(super) fn eval_in_rhai(&self, scope: &Scope, host: &dyn Host) -> Result<Value, EvalError> {
+        self.eval_on(&self.0.sandbox.0.engine, scope, host, None)
+    }
+
+    /// Its value, however many operations it takes, until `is_late`.
+    fn eval_patiently(
+        &self,
+        scope: &Scope,
+        host: &dyn Host,
+        is_late: &Stop<'_>,
+    ) -> Result<Value, EvalError> {
+        let inner = &*self.0.sandbox.0;
+        let patient = inner.patient.get_or_init(|| {
+            let mut engine = engine();
+            for module in &inner.modules {
+                engine.register_global_module(module.clone());
+            }
+            // Time bounds it, not a count.
+            engine.set_max_operations(0).on_progress(|operations| {
+                (operations % limits::LOOK_EVERY == 0 && host::is_late())
+                    .then(|| Dynamic::from(LATE))
+            });
+            engine
+        });
+        self.eval_on(patient, scope, host, Some(is_late))
+    }
+
+    fn eval_on(
+        &self,
+        engine: &Engine,
+        scope: &Scope,
+        host: &dyn Host,
+        is_late: Option<&Stop<'_>>,
+    ) -> Result<Value, EvalError> {
         let Compiled { source, rewritten, ast, facts, sandbox, .. } = &*self.0;
-        let Inner { engine, plugins, .. } = &*sandbox.0;
+        let plugins = &sandbox.0.plugins;
+        let evaluation = Evaluation::new(host, plugins, is_late);
         let eval =
             |scope: &mut rhai::Scope<'static>| engine.eval_ast_with_scope::<Dynamic>(scope, ast);
         let result = if facts.captures {
             // Capturing turns a variable into a shared one, for good and for everybody.
             let mut own = scope.copy_of(&facts.variables);
-            Evaluation::run(host, || eval(&mut own))?
+            evaluation.run(|| eval(&mut own))?
         } else {
-            scope.with(&facts.variables, |lent| Evaluation::run(host, || eval(lent)))??
+            scope.with(&facts.variables, |lent| evaluation.run(|| eval(lent)))??
         };
-        let value = result.map_err(|error| eval_error(*error, source, rewritten, plugins))?;
+        let value = result.map_err(|error| {
+            let called = is_unplaced(&error).then(|| self.called_plugin()).flatten();
+            let error = eval_error(*error, source, rewritten, plugins);
+            match (called, error) {
+                (Some(called), EvalError::Failed(text)) => {
+                    EvalError::InPlugin(format!("{called}: {text}").into())
+                }
+                (_, error) => error,
+            }
+        })?;
         to_value(&value).map_err(|error| EvalError::Failed(format!("`{source}`: {error}").into()))
+    }
+
+    /// The first function of a plugin that it calls, as messages name it.
+    fn called_plugin(&self) -> Option<String> {
+        let inner = &*self.0.sandbox.0;
+        self.0.facts.calls.iter().find_map(|(name, _)| {
+            inner.table.named(name).iter().find_map(|signature| match signature.owner {
+                Owner::Plugin(at) => Some(format!("{}: `{name}`", inner.plugins.get(at)?.file)),
+                _ => None,
+            })
+        })
     }
 
     /// Whether it calls a function of this name.
@@ -198,6 +304,9 @@ impl std::fmt::Debug for Sandbox {
         write!(f, "Sandbox({} plugins)", self.0.plugins.len())
     }
 }
+
+/// Why an evaluation is stopped that takes too long.
+const LATE: &str = "it took too long";
 
 /// Without plugins. Rhai's packages are made once for the process: they are the same for all.
 pub(super) fn engine() -> Engine {
@@ -250,6 +359,17 @@ pub(super) fn engine() -> Engine {
             tracing::debug!(target: "adjutant::plugin", source, ?position, "{text}");
         });
     engine
+}
+
+/// Whether Rhai does not say in which function this happened: it unwinds through all of them.
+fn is_unplaced(error: &EvalAltResult) -> bool {
+    matches!(
+        error,
+        EvalAltResult::ErrorTerminated(..)
+            | EvalAltResult::ErrorTooManyOperations(_)
+            | EvalAltResult::ErrorStackOverflow(_)
+            | EvalAltResult::ErrorDataTooLarge(..)
+    )
 }
 
 fn whole(source: &str, message: String) -> ScriptError {

@@ -3,7 +3,7 @@
 //! So a secret never reaches a run, a trace or the store. Whoever performs an attempt replaces each
 //! `SECRET_OPEN secret:NAME SECRET_CLOSE` by the secret's value.
 
-use crate::model::Value;
+use crate::model::{Text, Value};
 
 /// Begins the marker of a secret: U+E000, of the private use area, which no text from outside keeps.
 pub const SECRET_OPEN: char = '\u{E000}';
@@ -14,6 +14,22 @@ pub const SECRET_CLOSE: char = '\u{E001}';
 #[must_use]
 pub fn secret_marker(name: &str) -> String {
     format!("{SECRET_OPEN}secret:{name}{SECRET_CLOSE}")
+}
+
+/// The names of the secrets that texts in `value` stand for.
+#[must_use]
+pub fn secrets_in(value: &Value) -> Vec<Text> {
+    match value {
+        Value::Text(text) => text
+            .split(SECRET_OPEN)
+            .skip(1)
+            .filter_map(|rest| rest.strip_prefix("secret:")?.split_once(SECRET_CLOSE))
+            .map(|(name, _)| name.into())
+            .collect(),
+        Value::List(items) => items.iter().flat_map(secrets_in).collect(),
+        Value::Map(map) => map.values().flat_map(secrets_in).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Whether `name` may name a secret: it becomes a file name and an environment variable.

@@ -6,7 +6,9 @@
 mod attributes;
 mod cloudevents;
 mod error;
+mod hook;
 mod json;
+mod made;
 mod payload;
 mod plain;
 #[cfg(test)]
@@ -14,6 +16,8 @@ mod tests;
 
 pub use cloudevents::{Parsed, parse};
 pub use error::EventError;
+pub use hook::{Encoding, Unverified, Verify, content, delivery_id, seen};
 pub use json::parse as parse_json;
+pub use made::{Around, from_plugin};
 pub use payload::{Media, media_of};
 pub use plain::{Plain, parse as parse_plain};

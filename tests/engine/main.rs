@@ -14,6 +14,7 @@ mod matching;
 mod modes;
 mod options;
 mod play;
+mod plugins;
 mod records;
 mod shipped;
 mod steps;

@@ -91,7 +91,7 @@ pub(crate) fn act(sim: &mut Sim, line: &str) {
     }
 }
 
-fn scripted(command: &Command, _times: usize) -> Outcome {
+pub(crate) fn scripted(command: &Command, _times: usize) -> Outcome {
     let text = |name: &str| command.params.get(name).and_then(Value::as_text).map(str::to_owned);
     let to = match command.params.get("to") {
         Some(Value::List(to)) => to.first().and_then(Value::as_text).map(str::to_owned),

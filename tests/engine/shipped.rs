@@ -12,7 +12,8 @@ fn start(rules: &str, now: &str) -> Sim {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let sources =
         Sources::read(&[root.join(rules)], &[root.join("plugins")]).expect("the folders are there");
-    let context = Context { endpoints: vec!["crm".into()], timezone: "UTC".into() };
+    let context =
+        Context { endpoints: vec!["crm".into()], timezone: "UTC".into(), ..Context::default() };
     let rules = match RuleSet::compile(&sources, &context) {
         Ok((rules, warnings)) => {
             assert!(

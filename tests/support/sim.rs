@@ -11,11 +11,14 @@ use std::sync::Arc;
 use super::tampered::Tampered;
 use adjutant::actions::{render, sender};
 use adjutant::model::{
-    ActionKind, Address, Command, Draft, EffectKey, Input, Instant, Map, Operator, Outcome, Reply,
-    RunNo, Settled, Status, Value, View,
+    ActionKind, Address, Ask, Command, Draft, EffectKey, Input, Instant, Map, Operator, Outcome,
+    ReadError, Reply, RunNo, Settled, Status, Value, View,
 };
 use adjutant::pump::{Answer, Pump, Query, Released, Response};
-use adjutant::rules::{Bundle, Context, Files, Look, RuleSet, SourceFile, Sources, TemplateFile};
+use adjutant::rules::{
+    Bundle, Context, Files, HookContext, Look, RuleSet, SourceFile, Sources, TemplateFile,
+};
+use adjutant::script::Host;
 use adjutant::store::{Batch, MemoryStore, Op, State, Store};
 
 /// One effect as the outside world saw it.
@@ -47,6 +50,7 @@ pub(crate) struct Setup {
     pub(crate) templates: Vec<(String, String)>,
     pub(crate) plugins: Vec<(String, String)>,
     pub(crate) endpoints: Vec<String>,
+    pub(crate) hooks: Vec<HookContext>,
 }
 
 impl Setup {
@@ -62,6 +66,13 @@ impl Setup {
 
     pub(crate) fn plugin(mut self, name: &str, text: &str) -> Self {
         self.plugins.push((format!("plugins/{name}.rhai"), text.to_owned()));
+        self
+    }
+
+    /// A plugin that is a folder.
+    pub(crate) fn plugin_folder(mut self, name: &str, manifest: &str, text: &str) -> Self {
+        self.plugins.push((format!("plugins/{name}/plugin.yaml"), manifest.to_owned()));
+        self.plugins.push((format!("plugins/{name}/{name}.rhai"), text.to_owned()));
         self
     }
 
@@ -86,6 +97,8 @@ impl Setup {
         let context = Context {
             endpoints: self.endpoints.iter().map(|name| name.as_str().into()).collect(),
             timezone: "UTC".into(),
+            hooks: self.hooks.clone(),
+            ..Context::default()
         };
         match RuleSet::compile(&sources, &context) {
             Ok((rules, _)) => Ok(rules),
@@ -116,6 +129,8 @@ pub(crate) struct Sim {
     under_way: VecDeque<(Command, Outcome)>,
     /// Inputs not answered yet: their sender tries again after a crash.
     unanswered: BTreeMap<usize, Input>,
+    /// Polls to be carried out.
+    pub(crate) asks: Vec<Ask>,
     tokens: usize,
     events: usize,
     /// Outcomes are kept back: everything performed is still under way.
@@ -156,6 +171,7 @@ impl Sim {
             performed: BTreeMap::new(),
             under_way: VecDeque::new(),
             unanswered: BTreeMap::new(),
+            asks: Vec::new(),
             tokens: 0,
             events: 0,
             paused: false,
@@ -331,9 +347,16 @@ impl Sim {
         for (_, workflow, text) in released.said {
             self.log.push(format!("{} {workflow}: {text}", clock(self.now)));
         }
+        self.asks.extend(released.asks);
         for (command, bundle) in released.commands {
             let times = self.performed.entry(command.key).or_default();
-            let outcome = (self.script)(&command, *times);
+            let outcome = match (command.action, &bundle) {
+                (ActionKind::Script, Some(bundle)) => {
+                    let host = Lookups(self.pump.view());
+                    render::script(&command, &bundle.sandbox, &host, &|| false)
+                }
+                _ => (self.script)(&command, *times),
+            };
             *times += 1;
             let seen = see(&command, bundle.as_deref(), self.now);
             self.log.push(format!("{} {} {}", clock(self.now), seen.action.as_str(), seen.to));
@@ -436,6 +459,25 @@ impl Sim {
     }
 }
 
+/// What scripts read of records.
+struct Lookups<'s>(&'s State);
+
+impl Host for Lookups<'_> {
+    fn record(&self, kind: &str, id: &str) -> Result<Value, ReadError> {
+        let Ok(address) = Address::new(kind, id) else { return Ok(Value::Null) };
+        Ok(self.0.record(&address)?.map_or(Value::Null, |record| record.as_read()))
+    }
+
+    fn records(
+        &self,
+        kind: &str,
+        _: Option<(&str, &Value)>,
+    ) -> Result<Option<Vec<Value>>, ReadError> {
+        let found = self.0.records(kind, None, 1_000)?;
+        Ok(Some(found.iter().map(|record| record.as_read()).collect()))
+    }
+}
+
 fn see(command: &Command, bundle: Option<&Bundle>, at: Instant) -> Performed {
     let param = |name: &str| command.params.get(name).map(Value::to_json);
     let (to, said) = match command.action {
@@ -451,6 +493,10 @@ fn see(command: &Command, bundle: Option<&Bundle>, at: Instant) -> Performed {
         ActionKind::Webhook => {
             let url = param("url").or_else(|| param("endpoint")).unwrap_or_default();
             (url.as_str().unwrap_or_default().to_owned(), None)
+        }
+        ActionKind::Script => {
+            let function = param("function").unwrap_or_default();
+            (function.as_str().unwrap_or_default().to_owned(), None)
         }
     };
     Performed {

@@ -18,11 +18,12 @@ use reqwest::{Client, Request, Response};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+pub(crate) use request::SECRETS_IN_BODY;
 pub use request::{HttpRequestContent, Target, render};
 
 use self::body::WatchedBody;
 use self::request::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, check_url};
-use self::response::{Judge, Received, Who, too_late};
+use self::response::{Judge, Received, Room, Who, too_late};
 use super::WallClock;
 use super::excerpt::chain;
 use super::marker::{self, Revealer};
@@ -30,8 +31,8 @@ use super::network::{NetworkPolicy, Refused, Resolver};
 use super::outbox::Outbox;
 use super::secrets::{SecretName, Secrets, UsedSecrets};
 use super::settings::{Endpoint, SettingsError, WebhookSettings};
-use super::{signature, tls};
-use crate::model::{Cause, Command, Map, Name, Outcome, Value, limits};
+use super::tls;
+use crate::model::{Cause, Command, KeyError, Map, Name, Outcome, Value, limits, sign};
 
 /// How long a connection may take: a host that is up answers in far less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -76,27 +77,48 @@ impl Webhooks {
 
     /// Sends the request of one attempt.
     pub(crate) async fn perform(&self, command: &Command, secrets: &Secrets) -> Outcome {
+        self.send(command, secrets, Room::OF_RESULTS).await
+    }
+
+    /// The same for an answer that is no step's result and may be larger.
+    pub(crate) async fn fetch(&self, command: &Command, secrets: &Secrets) -> Outcome {
+        self.send(command, secrets, Room::OF_FETCHES).await
+    }
+
+    async fn send(&self, command: &Command, secrets: &Secrets, room: Room) -> Outcome {
         let content = match render(command) {
             Ok(content) => content,
             Err(cause) => return Outcome::Failed(cause),
         };
+        let mut address = None;
         let (url, secret, who) = match &content.target {
             Target::Url(url) => (url.clone(), self.secret.as_ref(), Who::Url(url)),
-            Target::Endpoint(name) => match self.endpoints.get(name) {
-                Some(Endpoint { url: Some(url), secret }) => {
-                    (url.clone(), secret.as_ref().or(self.secret.as_ref()), Who::Endpoint(name))
-                }
-                _ => return self.write(command, &content, name).await,
-            },
+            Target::Endpoint(name) => {
+                let Some(endpoint) = self.endpoints.get(name).filter(|one| one.has_address())
+                else {
+                    return self.write(command, &content, name).await;
+                };
+                let url = match address_of(endpoint, name, secrets) {
+                    Ok((url, hidden)) => {
+                        address = hidden;
+                        url
+                    }
+                    Err(outcome) => return outcome,
+                };
+                (url, endpoint.secret.as_ref().or(self.secret.as_ref()), Who::Endpoint(name))
+            }
         };
         if let Err(refused) = self.policy.check_url(&url) {
             return network_refused(&refused);
         }
-        let (request, sent, used) =
+        let (request, sent, mut used) =
             match self.request(&content, url, secret.filter(|_| content.sign), secrets) {
                 Ok(ready) => ready,
                 Err(outcome) => return outcome,
             };
+        if let Some(address) = address {
+            used.add(address);
+        }
         let limit = match command.timeout {
             None => self.timeout,
             Some(timeout) => timeout.to_std(),
@@ -115,7 +137,7 @@ impl Webhooks {
         let mut body = Vec::new();
         let read = tokio::select! {
             biased;
-            read = read(&mut response, &mut body) => read.map_err(|error| chain(&error.without_url())),
+            read = read(&mut response, &mut body, room.bytes) => read.map_err(|error| chain(&error.without_url())),
             () = &mut time_up => Err(too_late(limit)),
         };
         let (truncated, broken) = match read {
@@ -124,7 +146,7 @@ impl Webhooks {
         };
         let received = Received { status, headers, body, truncated, broken };
         let now = (self.clock)();
-        Judge { who, expect: &content.expect, now, used: &used }.outcome(&received)
+        Judge { who, expect: &content.expect, now, used: &used, room }.outcome(&received)
     }
 
     /// The request of this attempt: secrets filled in, stamped, signed.
@@ -153,18 +175,22 @@ impl Webhooks {
             }
             headers.insert(name, header_value(name.as_str(), value, &mut revealer)?);
         }
+        let body = match content.marked_body() {
+            Some(text) => revealer.reveal_in_json(text)?,
+            None => content.body.clone(),
+        };
         // Seconds, as the standard has it; never negative on a sane clock.
         let timestamp = (self.clock)().as_micros().div_euclid(1_000_000);
         headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(timestamp));
         if let Some(name) = key {
             let key = secrets.get(name).map_err(|error| marker::missing(&error))?;
-            let signature = signature::sign(&key, id, timestamp, &content.body)
+            let signature = sign(key.expose_secret(), id, timestamp, &body)
                 .map_err(|error| unusable_key(name, error))?;
-            let signature = HeaderValue::from_str(&signature)
-                .map_err(|_| unusable_key(name, signature::KeyError))?;
+            let signature =
+                HeaderValue::from_str(&signature).map_err(|_| unusable_key(name, KeyError))?;
             headers.insert(WEBHOOK_SIGNATURE, signature);
         }
-        let (watched, sent) = WatchedBody::new(content.body.clone());
+        let (watched, sent) = WatchedBody::new(body);
         let mut request = Request::new(content.method.clone(), url);
         *request.headers_mut() = headers;
         if !content.body.is_empty() {
@@ -188,12 +214,32 @@ impl Webhooks {
     }
 }
 
+/// The address of an endpoint, and the secret that it is, if it is one.
+fn address_of(
+    endpoint: &Endpoint,
+    name: &str,
+    secrets: &Secrets,
+) -> Result<(Url, Option<SecretString>), Outcome> {
+    let wrong = |why: &str| {
+        let message = format!("the address of `{name}`, which is a secret, {why}");
+        Outcome::Failed(Cause::new("url", message))
+    };
+    if let Some(url) = &endpoint.url {
+        return Ok((url.clone(), None));
+    }
+    let Some(secret) = &endpoint.url_secret else { return Err(wrong("is not set")) };
+    let value = secrets.get(secret).map_err(|error| marker::missing(&error))?;
+    let url = Url::parse(value.expose_secret().trim()).map_err(|_| wrong("is not a URL"))?;
+    check_url(&url).map_err(wrong)?;
+    Ok((url, Some(value)))
+}
+
 /// What is wrong with the settings but for the client's own.
 fn check(settings: &WebhookSettings, secrets: &Secrets) -> Vec<SettingsError> {
     let mut errors = Vec::new();
     let mut key = |setting: String, name: &SecretName| {
         let problem = match secrets.get(name) {
-            Ok(value) => match signature::sign(&value, "", 0, b"") {
+            Ok(value) => match sign(value.expose_secret(), "", 0, b"") {
                 Ok(_) => return,
                 Err(error) => format!("the secret `{name}` {error}"),
             },
@@ -207,6 +253,12 @@ fn check(settings: &WebhookSettings, secrets: &Secrets) -> Vec<SettingsError> {
     for (endpoint, Endpoint { secret, .. }) in &settings.endpoints {
         if let Some(name) = secret {
             key(format!("webhooks.endpoints.{endpoint}.secret"), name);
+        }
+    }
+    for (endpoint, Endpoint { url_secret, .. }) in &settings.endpoints {
+        if let Some(Err(error)) = url_secret.as_ref().map(|name| secrets.get(name)) {
+            let setting = format!("webhooks.endpoints.{endpoint}.url_secret");
+            errors.push(SettingsError::new(setting, error.to_string()));
         }
     }
     for (endpoint, Endpoint { url, .. }) in &settings.endpoints {
@@ -261,10 +313,10 @@ fn header_value(
     }
 }
 
-/// Reads at most `limits::RESPONSE_BYTES`; whether there was more.
-async fn read(response: &mut Response, body: &mut Vec<u8>) -> reqwest::Result<bool> {
+/// Reads at most so many bytes; whether there was more.
+async fn read(response: &mut Response, body: &mut Vec<u8>, most: usize) -> reqwest::Result<bool> {
     while let Some(chunk) = response.chunk().await? {
-        let room = limits::RESPONSE_BYTES - body.len();
+        let room = most - body.len();
         if chunk.len() > room {
             body.extend_from_slice(&chunk[..room]);
             return Ok(true);
@@ -323,7 +375,7 @@ fn network_refused(refused: &Refused) -> Outcome {
     Outcome::Failed(Cause::new("network_refused", refused.to_string()))
 }
 
-fn unusable_key(name: &SecretName, error: signature::KeyError) -> Outcome {
+fn unusable_key(name: &SecretName, error: KeyError) -> Outcome {
     Outcome::Failed(Cause::new("secret", format!("the secret `{name}` cannot sign: it {error}")))
 }
 
@@ -350,7 +402,10 @@ fn http_file(content: &HttpRequestContent, endpoint: &str) -> Vec<u8> {
     }
     head.push_str("\r\n");
     let mut file = head.into_bytes();
-    file.extend_from_slice(&content.body);
+    match content.marked_body() {
+        Some(text) => file.extend_from_slice(marker::redact(text).as_bytes()),
+        None => file.extend_from_slice(&content.body),
+    }
     file
 }
 

@@ -52,6 +52,24 @@ impl fmt::Display for Who<'_> {
     }
 }
 
+/// How much of an answer is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes of its body; what follows is not read.
+    pub(crate) bytes: usize,
+    /// What it may weigh as data, its headers included.
+    pub(crate) weight: usize,
+}
+
+impl Room {
+    /// Of what becomes the result of a step.
+    pub(crate) const OF_RESULTS: Self =
+        Self { bytes: limits::RESPONSE_BYTES, weight: limits::RESULT_BYTES };
+    /// Of what a function reads and forgets: a page of any listing.
+    pub(crate) const OF_FETCHES: Self =
+        Self { bytes: limits::EVENT_BYTES, weight: 4 * limits::EVENT_BYTES };
+}
+
 /// What an attempt's answer is judged by.
 pub(crate) struct Judge<'a> {
     /// Who answered.
@@ -62,6 +80,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) now: Instant,
     /// What the answer must not repeat.
     pub(crate) used: &'a UsedSecrets,
+    /// How much of it is kept.
+    pub(crate) room: Room,
 }
 
 impl Judge<'_> {
@@ -138,7 +158,7 @@ impl Judge<'_> {
             // serde_json's own limit of nesting keeps this from running out of stack.
             if let Ok(json) = serde_json::from_str::<serde_json::Value>(&text) {
                 let value = Value::from_json(json);
-                let fits = value.weight() + HEADER_BYTES <= limits::RESULT_BYTES;
+                let fits = value.weight() + HEADER_BYTES <= self.room.weight;
                 if fits && value.depth() <= limits::NESTING {
                     return value;
                 }
@@ -247,7 +267,8 @@ mod tests {
     fn judge(expect: &[u16], received: &Received) -> Outcome {
         let now = "2026-03-02T09:00:00Z".parse().unwrap();
         let used = UsedSecrets::default();
-        Judge { who: Who::Endpoint("crm"), expect, now, used: &used }.outcome(received)
+        let room = Room::OF_RESULTS;
+        Judge { who: Who::Endpoint("crm"), expect, now, used: &used, room }.outcome(received)
     }
 
     #[test]
@@ -344,9 +365,9 @@ mod tests {
             "you sent hunter2!",
         );
         let now = Instant::default();
-        let Outcome::Done(value) =
-            (Judge { who: Who::Endpoint("crm"), expect: &[], now, used: &used }).outcome(&answer)
-        else {
+        let (who, room) = (Who::Endpoint("crm"), Room::OF_RESULTS);
+        let judge = Judge { who, expect: &[], now, used: &used, room };
+        let Outcome::Done(value) = judge.outcome(&answer) else {
             panic!("not done");
         };
         let shown = format!("{value:?}");

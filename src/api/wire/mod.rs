@@ -52,6 +52,13 @@ pub struct Reloaded {
     pub generation: u64,
 }
 
+/// A delivery of an inbound webhook is accepted: all its events are on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookAnswer {
+    /// What its transform made of it, in order; nothing, if it means nothing.
+    pub events: Vec<Accepted>,
+}
+
 /// An event is accepted: it is on disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accepted {

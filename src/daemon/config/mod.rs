@@ -4,6 +4,7 @@
 //! so that every mistake is reported at once and points at its bytes. Nothing here is a secret:
 //! secrets are named and looked up where they are used.
 
+mod hooks;
 mod places;
 mod raw;
 mod shape;
@@ -22,8 +23,9 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use url::Url;
 
-use crate::model::{Name, Retention, Span, Text};
+use crate::model::{Name, Retention, Span, Text, Value};
 use crate::rules::{Diagnostic, Label, Severity, SourceFile};
+use crate::triggers::Verify;
 
 use places::{Misplaced, Places};
 use validate::Reader;
@@ -52,6 +54,8 @@ pub struct Config {
     pub rules: Vec<PathBuf>,
     /// Folders of plugins. Default: `plugins`.
     pub plugins: Vec<PathBuf>,
+    /// What is set for plugins, by name; their manifests say what may be.
+    pub plugin_settings: BTreeMap<Name, Value>,
     /// The HTTP API.
     pub http: HttpConfig,
     /// Name of the time zone where a rule names none. Default: `UTC`.
@@ -80,6 +84,24 @@ pub struct HttpConfig {
     pub public_url: Option<Url>,
     /// Who may call it. Default: nobody but callers on this machine.
     pub tokens: Vec<TokenConfig>,
+    /// Inbound webhooks. Default: none.
+    pub hooks: Vec<HookConfig>,
+}
+
+/// One of `http.hooks`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookConfig {
+    /// `path`: its name, and the last part of `/hooks/NAME`. Unique.
+    pub name: Name,
+    /// How a delivery is verified.
+    pub verify: Verify,
+    /// The name of the secret it is verified with; there unless nothing is verified.
+    pub secret: Option<Text>,
+    /// The function of a plugin that makes its events. Default: one event with the body as data.
+    pub transform: Option<Text>,
+    /// The header by which a delivery is known, of those without one in their standard; default: a hash
+    /// of the body.
+    pub id_header: Option<Text>,
 }
 
 /// One of `http.tokens`.
@@ -169,8 +191,10 @@ pub struct WebhookConfig {
 /// One of `webhooks.endpoints`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its address; `None`: requests go to the outbox.
+    /// Its address; `None`, without `url_secret`: requests go to the outbox.
     pub url: Option<Url>,
+    /// The name of the secret that is its address, where knowing that is all it takes to send.
+    pub url_secret: Option<Text>,
     /// The name of the secret that signs its requests.
     pub secret: Option<Text>,
 }

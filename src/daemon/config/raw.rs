@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, Visitor};
+use serde::de::{Deserializer, Error, Visitor};
 
 /// Any scalar as text: a number or a boolean where text was meant gets a message of its own.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ pub(super) struct RawConfig {
     pub(super) data_dir: Option<Scalar>,
     pub(super) rules: Option<List<Scalar>>,
     pub(super) plugins: Option<List<Scalar>>,
+    pub(super) plugin_settings: Option<BTreeMap<String, serde_yaml::Value>>,
     pub(super) http: Option<RawHttp>,
     pub(super) timezone: Option<Scalar>,
     pub(super) smtp: Option<RawSmtp>,
@@ -74,8 +75,20 @@ pub(super) struct RawHttp {
     pub(super) listen: Option<Scalar>,
     pub(super) public_url: Option<Scalar>,
     pub(super) tokens: Option<List<RawToken>>,
-    /// Not supported yet.
-    pub(super) hooks: Option<IgnoredAny>,
+    pub(super) hooks: Option<List<RawHook>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, expecting = "a hook: { path, verify, secret, transform }")]
+pub(super) struct RawHook {
+    pub(super) path: Option<Scalar>,
+    pub(super) verify: Option<Scalar>,
+    pub(super) secret: Option<Scalar>,
+    pub(super) transform: Option<Scalar>,
+    pub(super) header: Option<Scalar>,
+    pub(super) prefix: Option<Scalar>,
+    pub(super) encoding: Option<Scalar>,
+    pub(super) id_header: Option<Scalar>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,6 +126,7 @@ pub(super) struct RawWebhooks {
 #[serde(default, deny_unknown_fields, expecting = "an endpoint: { url, secret }")]
 pub(super) struct RawEndpoint {
     pub(super) url: Option<Scalar>,
+    pub(super) url_secret: Option<Scalar>,
     pub(super) secret: Option<Scalar>,
 }
 

@@ -1,6 +1,7 @@
 //! The configuration as people write it, right and wrong.
 
 use super::*;
+use crate::triggers::Encoding;
 
 fn parse(text: &str) -> Result<Config, Vec<Diagnostic>> {
     Config::parse(
@@ -120,7 +121,7 @@ log: { format: journald, level: inof }
         "reed: `reed` is not possible here; did you mean `read`?",
         "abc: this is not a SHA-256",
         "5: `http.tokens[1]` cannot be a number; write a token: { name, scopes, sha256 }",
-        "hooks: inbound webhooks (`http.hooks`) are not supported yet; -",
+        "{ path: x }: the hook has no `verify`; write { path: crm, verify: standard",
         "rules: `rules` cannot be text; write a list: [a, b]",
         "Berlin: `Berlin` is not a time zone; did you mean `Europe/Berlin`?",
         "startls: `startls` is not possible here; did you mean `starttls`?",
@@ -130,7 +131,7 @@ log: { format: journald, level: inof }
         "15: `15` has no unit",
         "CRM: `CRM` is not a name",
         "crm: `crm` is not a URL",
-        "address: there is no setting `address` in `webhooks.endpoints.x`; there are url, secret",
+        "address: there is no setting `address` in `webhooks.endpoints.x`; there are url, url_secret, secret",
         "2MiB: `2MiB` is more than the engine takes",
         "1KiB: `1KiB` is too small for a queue",
         "4bh: `4bh` counts open time",
@@ -141,6 +142,52 @@ log: { format: journald, level: inof }
         assert!(found.starts_with(expected), "{found}\n{expected}");
     }
     assert_eq!(found.len(), expected.len(), "{found:#?}");
+}
+
+#[test]
+fn hooks_say_how_they_are_verified() {
+    let text = "\
+http:
+  hooks:
+    - { path: forms, verify: none, transform: from_form }
+    - { path: crm, verify: standard, secret: crm_hook }
+    - { path: shop, verify: hmac, secret: shop_hook, header: X-Shop, prefix: \"sha256=\", encoding: base64, id_header: X-Id }
+";
+    let config = parse(text).unwrap();
+    let [forms, crm, shop] = &config.http.hooks[..] else { panic!("{:?}", config.http.hooks) };
+    assert_eq!((&forms.verify, forms.transform.as_deref()), (&Verify::None, Some("from_form")));
+    assert_eq!((&crm.verify, crm.secret.as_deref()), (&Verify::Standard, Some("crm_hook")));
+    let (header, prefix) = ("x-shop".into(), "sha256=".into());
+    assert_eq!(shop.verify, Verify::Hmac { header, prefix, encoding: Encoding::Base64 });
+    assert_eq!(shop.id_header.as_deref(), Some("x-id"));
+    for (hook, message) in [
+        ("{ path: a, verify: stripe, secret: s }", "`verify: stripe` is not supported yet"),
+        ("{ path: a, verify: hamc, secret: s }", "did you mean `hmac`?"),
+        ("{ path: a, verify: standard }", "the hook has no `secret`"),
+        ("{ path: a, verify: none, secret: s }", "nothing is verified with this secret"),
+        (
+            "{ path: a, verify: standard, secret: s, prefix: x }",
+            "`prefix` is only for verify: hmac",
+        ),
+        ("{ path: a/b, verify: none }", "`a/b` is not a name"),
+        ("{ path: a, verify: none, transform: a-b }", "`a-b` is not the name of a function"),
+        ("{ path: a, verify: none }, { path: a, verify: none }", "there are two hooks `a`"),
+        ("{ verify: none }", "the hook has no `path`"),
+    ] {
+        refused(&format!("http: {{ hooks: [{hook}] }}"), message);
+    }
+}
+
+#[test]
+fn plugins_get_settings_by_name() {
+    let config = parse("plugin_settings: { chat: { format: teams } }");
+    let settings = config.unwrap().plugin_settings;
+    assert_eq!(settings["chat"].get("format"), Some(&"teams".into()));
+    refused("plugin_settings: { chat: teams }", "the settings of `chat` are not an object");
+    refused(
+        "webhooks: { endpoints: { a: { url: \"https://x.example\", url_secret: b } } }",
+        "cannot stand together",
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::model::{Name, Span, Text, limits};
+use crate::model::{Name, Span, Text, Value, limits};
 use crate::rules;
 
 use super::places::{Misplaced, Places};
@@ -37,6 +37,7 @@ impl Reader<'_> {
             self.path("data_dir", raw.data_dir).unwrap_or_else(|| self.base.join("data"));
         let rules = self.folders("rules", raw.rules);
         let plugins = self.folders("plugins", raw.plugins);
+        let plugin_settings = self.plugin_settings(raw.plugin_settings.unwrap_or_default());
         let http = self.http(raw.http.unwrap_or_default());
         let timezone = self.value("timezone", raw.timezone, |text| {
             rules::zone(text)
@@ -55,6 +56,7 @@ impl Reader<'_> {
             data_dir,
             rules,
             plugins,
+            plugin_settings,
             http,
             timezone,
             smtp,
@@ -67,9 +69,6 @@ impl Reader<'_> {
     }
 
     fn http(&mut self, raw: RawHttp) -> HttpConfig {
-        if raw.hooks.is_some() {
-            self.unsupported("http.hooks", "inbound webhooks (`http.hooks`) are not supported yet");
-        }
         let public_url = self.value("http.public_url", raw.public_url, values::public_url);
         let had_tokens = raw.tokens.as_ref().is_some_and(|tokens| !tokens.is_empty());
         let tokens = self.tokens(raw.tokens.unwrap_or_default());
@@ -81,7 +80,8 @@ impl Reader<'_> {
                 "list a token in http.tokens: { name: crm, scopes: [ingest], sha256: \"…\" }, or listen on 127.0.0.1",
             ));
         }
-        HttpConfig { listen, public_url, tokens }
+        let hooks = self.hooks(raw.hooks.unwrap_or_default());
+        HttpConfig { listen, public_url, tokens, hooks }
     }
 
     fn tokens(&mut self, raw: List<RawToken>) -> Vec<TokenConfig> {
@@ -227,8 +227,14 @@ impl Reader<'_> {
             let endpoint = endpoint.unwrap_or_default();
             let url = self.value(&format!("{path}.url"), endpoint.url, values::url);
             let secret = self.value(&format!("{path}.secret"), endpoint.secret, values::secret);
+            let hidden = format!("{path}.url_secret");
+            let url_secret = self.value(&hidden, endpoint.url_secret, values::secret);
+            if url.is_some() && url_secret.is_some() {
+                let bad = Bad::new("`url` and `url_secret` cannot stand together", "keep one");
+                self.refuse(&hidden, "conflict", bad);
+            }
             match values::name(&name) {
-                Ok(name) => drop(endpoints.insert(name, Endpoint { url, secret })),
+                Ok(name) => drop(endpoints.insert(name, Endpoint { url, url_secret, secret })),
                 Err(bad) => {
                     let span = self.places.get(&path).map_or(0..0, |place| place.key.clone());
                     self.errors.push(Misplaced { code: "bad-value", span, other: None, bad });
@@ -236,6 +242,28 @@ impl Reader<'_> {
             }
         }
         endpoints
+    }
+
+    /// Each is an object; what may be in it is said by the plugin's manifest.
+    fn plugin_settings(
+        &mut self,
+        raw: BTreeMap<String, serde_yaml::Value>,
+    ) -> BTreeMap<Name, Value> {
+        let mut settings = BTreeMap::new();
+        for (name, value) in raw {
+            let path = format!("plugin_settings.{name}");
+            let json = serde_json::to_value(&value).ok().map(Value::from_json);
+            match (values::name(&name), json) {
+                (Ok(name), Some(value @ Value::Map(_))) => drop(settings.insert(name, value)),
+                (Err(bad), _) => self.refuse(&path, "bad-value", bad),
+                (Ok(_), _) => {
+                    let help = "write settings, each `key: value`";
+                    let message = format!("the settings of `{name}` are not an object");
+                    self.refuse(&path, "wrong-type", Bad::new(message, help));
+                }
+            }
+        }
+        settings
     }
 
     fn limits(&mut self, raw: &RawLimits) -> Limits {
@@ -294,7 +322,7 @@ impl Reader<'_> {
     }
 
     /// A setting, if it is there and right.
-    fn value<T>(
+    pub(super) fn value<T>(
         &mut self,
         path: &str,
         raw: Option<Scalar>,
@@ -348,7 +376,7 @@ impl Reader<'_> {
         self.places.get(path).map_or(0..0, |place| place.value.clone())
     }
 
-    fn refuse(&mut self, path: &str, code: &'static str, bad: Bad) {
+    pub(super) fn refuse(&mut self, path: &str, code: &'static str, bad: Bad) {
         let span = self.span(path);
         self.errors.push(Misplaced { code, span, other: None, bad });
     }

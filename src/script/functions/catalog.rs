@@ -58,7 +58,9 @@ pub(crate) fn is_read_only(name: &str) -> bool {
 }
 
 /// What other languages call functions that we have.
-pub(crate) const ALIASES: [(&str, &str); 21] = [
+pub(crate) const ALIASES: [(&str, &str); 23] = [
+    ("type_of", "kind_of"),
+    ("typeof", "kind_of"),
     ("lower", "to_lower"),
     ("lowercase", "to_lower"),
     ("toLowerCase", "to_lower"),
@@ -144,6 +146,10 @@ const PURE: &[(&str, &str)] = &[
     ("extract(list, start[, len])", "a part of a list"),
     // Numbers and logic.
     ("not(x)", "true if false"),
+    (
+        "kind_of(x)",
+        "\"nothing\", \"boolean\", \"number\", \"text\", \"list\", \"object\", \"instant\" or \"span\"",
+    ),
     ("abs(number)", "without its sign"),
     ("min(a, b)", "the lesser"),
     ("max(a, b)", "the greater"),
@@ -169,6 +175,10 @@ const PLUGIN_ONLY: &[(&str, &str)] = &[
     ("call(f[, a, b, c, d])", "calls a function value"),
     ("range(from, to[, step])", "numbers to loop over"),
     ("print(x)", "writes to the log"),
+    (
+        "settings()",
+        "what the configuration sets for this plugin, with the defaults of its manifest",
+    ),
 ];
 
 #[cfg(test)]

@@ -4,7 +4,10 @@ use std::cmp::Ordering;
 
 use rhai::{Array, Dynamic, Engine, FLOAT, INT, ImmutableString, Map};
 
+use crate::model::Value;
+
 use super::super::compare;
+use super::super::convert::to_value;
 use super::Answer;
 
 /// Whether an order makes an operator true.
@@ -45,6 +48,18 @@ pub(super) fn register(engine: &mut Engine) {
         engine.register_fn(name, move |a: Dynamic, b: Dynamic| same(&a, &b) == wanted);
     }
     engine.register_fn("not", |flag: bool| !flag);
+    engine.register_fn("kind_of", |value: Dynamic| -> Answer<&'static str> {
+        Ok(match to_value(&value)? {
+            Value::Null => "nothing",
+            Value::Bool(_) => "boolean",
+            Value::Int(_) | Value::Float(_) => "number",
+            Value::Text(_) => "text",
+            Value::List(_) => "list",
+            Value::Map(_) => "object",
+            Value::Instant(_) => "instant",
+            Value::Span(_) => "span",
+        })
+    });
     engine.register_fn("min", |a: Dynamic, b: Dynamic| -> Answer<Dynamic> {
         Ok(if compare::order(&a, &b)?.is_le() { a } else { b })
     });

@@ -2,12 +2,16 @@
 
 mod language;
 mod mistakes;
+mod permissions;
 mod plugins;
 mod safety;
 
 use serde_json::json;
 
-use super::{EvalError, Expr, Host, Names, NoRecords, PluginSource, Sandbox, Scope, ScriptError};
+use super::{
+    EvalError, Expr, Grant, Host, Names, NoRecords, Permissions, PluginSource, Sandbox, Scope,
+    ScriptError, Shared, secret_marker, secrets_in,
+};
 use crate::model::{Instant, ReadError, Value};
 
 /// The names every test may use.
@@ -30,6 +34,7 @@ fn plugin(name: &str, source: &str) -> PluginSource {
         name: name.into(),
         file: format!("plugins/{name}.rhai").into(),
         source: source.into(),
+        grant: Grant::from_before_manifests(),
     }
 }
 

@@ -1,0 +1,101 @@
+//! Carrying out a poll: what to ask is the function's to say, and what the answer means.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::actions::Performer;
+use crate::model::{Ask, Cause, Found, Text, Value, limits};
+use crate::rules::RuleSet;
+use crate::script::{EvalError, Shared};
+use crate::triggers::{self, Around};
+
+use super::scripts::Scripts;
+
+/// Asks what is new. Nothing of it is kept here: the cursor and the events are decided together.
+pub(super) async fn carry_out(
+    performer: &Performer,
+    scripts: &Scripts,
+    rules: Arc<RuleSet>,
+    ask: Ask,
+) -> Result<Found, Cause> {
+    let whole = asked(performer, scripts, rules, &ask);
+    let found = match tokio::time::timeout(limits::POLL_TIME.to_std(), whole).await {
+        Ok(found) => found,
+        Err(_) => Err(Cause::new("timeout", "asking and understanding the answer took too long")),
+    };
+    if let Err(cause) = &found {
+        let Ask { workflow, function, .. } = &ask;
+        tracing::warn!(%workflow, poll = &**function, %cause, "a poll failed");
+    }
+    found
+}
+
+async fn asked(
+    performer: &Performer,
+    scripts: &Scripts,
+    rules: Arc<RuleSet>,
+    ask: &Ask,
+) -> Result<Found, Cause> {
+    let call = async |args: Vec<Value>| {
+        let (rules, function, begun) = (rules.clone(), ask.function.clone(), ask.begun);
+        let called = scripts.call(limits::SCRIPT_TIME, move |host, is_late| {
+            let args: Vec<Shared> = args.into_iter().map(Shared::new).collect();
+            rules.sandbox.call(&function, &args, begun, host, is_late)
+        });
+        match called.await {
+            Some(result) => result.map_err(|error: EvalError| error.to_cause()),
+            None => Err(Cause::new("broken", "the function broke off")),
+        }
+    };
+    let request = call(vec![ask.cursor.clone()]).await?;
+    if request.is_null() {
+        // It has nothing to ask yet.
+        return Ok(Found { cursor: ask.cursor.clone(), ..Found::default() });
+    }
+    let grant = rules.sandbox.grant(&ask.function).cloned().unwrap_or_default();
+    let answer = performer.fetch(&request, &grant, ask).await?;
+    let meant = call(vec![ask.cursor.clone(), answer]).await?;
+    understood(ask, &meant)
+}
+
+/// Reads `#{ cursor, events, more }`.
+fn understood(ask: &Ask, meant: &Value) -> Result<Found, Cause> {
+    let wrong = |message: String| Cause::new("plugin", format!("`{}` {message}", ask.function));
+    let Value::Map(fields) = meant else {
+        let message = format!("gave {}, not `#{{ cursor: …, events: […] }}`", meant.type_name());
+        return Err(wrong(message));
+    };
+    if let Some(other) = fields.keys().find(|key| !matches!(&***key, "cursor" | "events" | "more"))
+    {
+        return Err(wrong(format!("gave `{other}`: there are cursor, events and more")));
+    }
+    let cursor = fields.get("cursor").cloned().unwrap_or_default();
+    if cursor.weight() > limits::CURSOR_BYTES {
+        return Err(wrong(format!("gave a cursor of more than {} bytes", limits::CURSOR_BYTES)));
+    }
+    let none = Vec::new();
+    let events = match fields.get("events") {
+        None | Some(Value::Null) => &none,
+        Some(Value::List(events)) => events,
+        Some(other) => return Err(wrong(format!("gave {} as `events`", other.type_name()))),
+    };
+    if events.len() > limits::POLL_EVENTS {
+        let most = limits::POLL_EVENTS;
+        let message = format!("gave {} events; at most {most}, and `more: true`", events.len());
+        return Err(wrong(message));
+    }
+    let (kind, source) =
+        (format!("poll.{}", ask.function), Text::from(format!("poll/{}", ask.function)));
+    let mut ids = BTreeSet::new();
+    let mut drafts = Vec::with_capacity(events.len());
+    for event in events {
+        let around = Around { kind: &kind, may_choose: false, source: &source, id: None };
+        let draft = triggers::from_plugin(event, around)
+            .map_err(|error| wrong(format!("made an event that is none: {error}")))?;
+        if ids.insert(draft.id.clone()) {
+            drafts.push(draft);
+        }
+    }
+    let more = fields.get("more") == Some(&Value::Bool(true));
+    Ok(Found { cursor, events: drafts, more })
+}

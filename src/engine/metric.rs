@@ -1,0 +1,166 @@
+//! `metric:` a number that is counted or measured, kept by day.
+//!
+//! A series, one set of labels of a metric, is a record of kind `metric` whose id is written as
+//! monitoring writes it, `leads_total{country="DE"}`. So it is durable, changes with the decision
+//! that changes it, and can be read and waited for like any other record.
+
+use crate::model::{Address, Cause, METRIC, Map, Record, Text, Value, limits};
+use crate::rules::{MetricChange, MetricStep};
+
+use super::advance::{Cursor, Flow};
+use super::records;
+use super::stage::Stage;
+use super::start::Fault;
+use super::steps::eval;
+
+/// Adds to a series, or sets it.
+pub(super) fn step(
+    stage: &mut Stage<'_>,
+    cursor: &Cursor,
+    metric: &MetricStep,
+) -> Result<Flow, Fault> {
+    let (amount, adds) = match &metric.change {
+        MetricChange::Add(shape) => (eval(stage, cursor, shape)?, true),
+        MetricChange::Set(shape) => (eval(stage, cursor, shape)?, false),
+    };
+    if !matches!(amount, Value::Int(_) | Value::Float(_)) {
+        let word = if adds { "add" } else { "set" };
+        let message = format!("`{word}` must be a number, not {}", amount.type_name());
+        return Err(Cause::new("metric", message).into());
+    }
+    let mut labels = Map::new();
+    for (name, shape) in &metric.labels {
+        labels.insert(name.clone(), label(name, eval(stage, cursor, shape)?)?);
+    }
+    let id = series(&metric.name, &labels);
+    let said = format!("{id} {} {amount}", if adds { "+" } else { "=" });
+    if cursor.run.shadow {
+        return Ok(Flow::Done(
+            Value::Null,
+            format!("in shadow mode: {said} is left as it is").into(),
+        ));
+    }
+    let address =
+        Address::new(METRIC, &id).map_err(|error| Cause::new("metric", error.to_string()))?;
+    let old = stage.record(&address)?;
+    if old.is_none() {
+        room_for_another(stage, &metric.name)?;
+    }
+    let fields = old.as_ref().map(|record| &record.fields);
+    let value = if adds {
+        sum(fields.and_then(|fields| fields.get("value")), &amount)?
+    } else {
+        amount.clone()
+    };
+    let today = Text::from(&stage.now.to_string()[..DAY]);
+    let mut days = match fields.and_then(|fields| fields.get("days")) {
+        Some(Value::Map(days)) => days.clone(),
+        _ => Map::new(),
+    };
+    let of_today = if adds { sum(days.get(&today), &amount)? } else { amount };
+    days.insert(today, of_today);
+    while days.len() > limits::METRIC_DAYS {
+        let Some(oldest) = days.keys().min().cloned() else { break };
+        days.remove(&oldest);
+    }
+    let fields = Map::from([
+        ("name".into(), Value::Text(metric.name.clone())),
+        ("labels".into(), Value::Map(labels)),
+        ("adds".into(), Value::Bool(adds)),
+        ("value".into(), value.clone()),
+        ("days".into(), Value::Map(days)),
+    ]);
+    let record = Record {
+        revision: old.as_ref().map_or(1, |old| old.revision + 1),
+        created: old.as_ref().map_or(stage.now, |old| old.created),
+        updated: stage.now,
+        address: address.clone(),
+        fields,
+    };
+    let seen = old.map_or(Value::Null, |old| old.as_read());
+    let new = record.as_read();
+    stage.put_record(address.clone(), Some(record));
+    records::changed(stage, &cursor.run, &address, (seen, new));
+    Ok(Flow::Done(value, said.into()))
+}
+
+/// Bytes of a date at the beginning of an instant as text: `2026-03-02`.
+const DAY: usize = 10;
+
+/// The text of a label.
+fn label(name: &str, value: Value) -> Result<Value, Cause> {
+    let text = match value {
+        Value::Text(text) => text,
+        Value::Null | Value::List(_) | Value::Map(_) => {
+            let message = format!("the label `{name}` is {}, not text", value.type_name());
+            return Err(Cause::new("metric", message));
+        }
+        other => other.to_string().into(),
+    };
+    if text.len() > limits::LABEL_BYTES {
+        let message = format!(
+            "the label `{name}` has {} bytes; at most {} tell series apart",
+            text.len(),
+            limits::LABEL_BYTES
+        );
+        return Err(Cause::new("metric", message));
+    }
+    Ok(Value::Text(text))
+}
+
+/// As in the text format of Prometheus: `name{a="x",b="y"}`, labels in order.
+fn series(name: &str, labels: &Map) -> String {
+    if labels.is_empty() {
+        return name.to_owned();
+    }
+    let labels: Vec<String> = labels
+        .iter()
+        .map(|(name, value)| {
+            let value = value.as_text().unwrap_or_default();
+            let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            format!("{name}=\"{value}\"")
+        })
+        .collect();
+    format!("{name}{{{}}}", labels.join(","))
+}
+
+/// Each set of labels is kept for good, so there is a bound to how many a metric has.
+fn room_for_another(stage: &Stage<'_>, name: &str) -> Result<(), Fault> {
+    // Ids of its series begin with its name and `{`, and what begins so is in one piece.
+    let first = format!("{name}{{");
+    let found = stage.view().records(METRIC, Some(&first), limits::METRIC_SERIES)?;
+    let known = found.iter().filter(|record| record.address.id.starts_with(&first)).count();
+    let staged = stage.staged_records().filter(|(address, record)| {
+        record.is_some_and(|record| record.revision == 1)
+            && *address.kind == *METRIC
+            && address.id.starts_with(&first)
+    });
+    if known + staged.count() >= limits::METRIC_SERIES {
+        let message = format!(
+            "`{name}` has {} series already: is something in `labels` that is different each time?",
+            limits::METRIC_SERIES
+        );
+        return Err(Cause::new("metric", message).into());
+    }
+    Ok(())
+}
+
+fn sum(a: Option<&Value>, b: &Value) -> Result<Value, Cause> {
+    let float = |value: &Value| match value {
+        Value::Int(number) => *number as f64,
+        Value::Float(number) => *number,
+        _ => 0.0,
+    };
+    let Some(a) = a else { return Ok(b.clone()) };
+    if let (Value::Int(a), Value::Int(b)) = (a, b)
+        && let Some(sum) = a.checked_add(*b)
+    {
+        return Ok(Value::Int(sum));
+    }
+    let sum = float(a) + float(b);
+    if sum.is_finite() {
+        Ok(Value::Float(sum))
+    } else {
+        Err(Cause::new("metric", "the sum is too large for a number"))
+    }
+}
