@@ -71,7 +71,7 @@ pub(super) fn run(check: &Check, globals: &Globals) -> Result<Exit, Failure> {
                 (rules.workflows.len(), "workflow", "workflows"),
                 (rules.policies.len(), "escalation policy", "escalation policies"),
                 (sources.templates.len(), "template file", "template files"),
-                (sources.plugins.len(), "plugin", "plugins"),
+                (sources.plugin_count(), "plugin", "plugins"),
             ]
         });
         let files = sources.files().count();

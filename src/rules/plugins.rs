@@ -51,6 +51,14 @@ pub(super) fn read(
     plugins.into_values().collect()
 }
 
+/// How many plugins these files are.
+pub(super) fn count(files: &[SourceFile]) -> usize {
+    let folders: BTreeSet<&str> =
+        files.iter().filter(|file| is_manifest(file)).map(folder).collect();
+    let alone = files.iter().filter(|file| !folders.contains(folder(file)));
+    folders.len() + alone.count()
+}
+
 /// Settings for a plugin that is not there.
 fn unknown_settings(
     known: &BTreeMap<Text, &SourceFile>,

@@ -118,6 +118,12 @@ impl Sources {
         })
     }
 
+    /// How many plugins there are: folders with a manifest, and files alone.
+    #[must_use]
+    pub fn plugin_count(&self) -> usize {
+        super::plugins::count(&self.plugins)
+    }
+
     /// Every file, for rendering diagnostics.
     pub fn files(&self) -> impl Iterator<Item = &SourceFile> {
         self.rules.iter().chain(self.templates.iter().map(|file| &file.file)).chain(&self.plugins)

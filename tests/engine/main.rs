@@ -13,6 +13,7 @@ mod many;
 mod matching;
 mod modes;
 mod options;
+mod patterns;
 mod play;
 mod plugins;
 mod records;

@@ -9,11 +9,19 @@ use adjutant::rules::{Context, Files, Look, RuleSet, Sources, render};
 use serde_json::{Value as Json, json};
 
 fn start(rules: &str, now: &str) -> Sim {
+    start_with(rules, &["plugins"], now)
+}
+
+/// With the rules and plugins of these folders, which give no warning.
+pub(crate) fn start_with(rules: &str, plugins: &[&str], now: &str) -> Sim {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let sources =
-        Sources::read(&[root.join(rules)], &[root.join("plugins")]).expect("the folders are there");
-    let context =
-        Context { endpoints: vec!["crm".into()], timezone: "UTC".into(), ..Context::default() };
+    let plugins: Vec<_> = plugins.iter().map(|folder| root.join(folder)).collect();
+    let sources = Sources::read(&[root.join(rules)], &plugins).expect("the folders are there");
+    let context = Context {
+        endpoints: vec!["crm".into(), "ops-chat".into()],
+        timezone: "UTC".into(),
+        ..Context::default()
+    };
     let rules = match RuleSet::compile(&sources, &context) {
         Ok((rules, warnings)) => {
             assert!(

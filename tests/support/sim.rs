@@ -11,8 +11,8 @@ use std::sync::Arc;
 use super::tampered::Tampered;
 use adjutant::actions::{render, sender};
 use adjutant::model::{
-    ActionKind, Address, Ask, Command, Draft, EffectKey, Input, Instant, Map, Operator, Outcome,
-    ReadError, Reply, RunNo, Settled, Status, Value, View,
+    ActionKind, Address, Ask, Command, Draft, EffectKey, Event, EventNo, Input, Instant, Map,
+    Operator, Outcome, ReadError, Reply, RunNo, Settled, Status, Value, View,
 };
 use adjutant::pump::{Answer, Pump, Query, Released, Response};
 use adjutant::rules::{
@@ -410,6 +410,13 @@ impl Sim {
 
     pub(crate) fn status(&self, no: u64) -> Status {
         self.run(no).status
+    }
+
+    /// Events of a type so far, oldest first.
+    pub(crate) fn events_of(&self, kind: &str) -> Vec<Arc<Event>> {
+        let all = self.state().events_after(EventNo(0), 10_000).expect("readable");
+        let events = all.iter().map(|stored| stored.event.clone());
+        events.filter(|event| *event.kind == *kind).collect()
     }
 
     /// How many runs there are.
