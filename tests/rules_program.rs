@@ -394,10 +394,14 @@ fn folders_are_read_with_their_templates() {
     compile(&sources);
 
     put("rules/latin.yaml", b"record: caf\xe9");
-    put("plugins/folder/plugin.yaml", b"name: x");
+    put("plugins/bare/x.rhai", b"fn x() { 1 }");
     let errors =
         Sources::read(&[root.join("rules"), root.join("nowhere")], &[root.join("plugins")]);
     let messages: Vec<_> = errors.unwrap_err().into_iter().map(|error| error.message).collect();
     assert_eq!(messages.len(), 3, "{messages:?}");
     assert!(messages[0].contains("line 1 is not UTF-8"), "{messages:?}");
+    assert!(messages[2].contains("needs a `plugin.yaml`"), "{messages:?}");
+    put("plugins/bare/plugin.yaml", b"name: bare\nversion: 1.0.0");
+    let sources = Sources::read(&[], &[root.join("plugins")]).unwrap();
+    assert_eq!((sources.plugins.len(), sources.plugin_count()), (3, 2));
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use adjutant::model::Value;
-use adjutant::rules::{Context, Files, Look, RuleSet, Sources, render};
+use adjutant::rules::{Context, Files, Look, RuleSet, SourceFile, Sources, render};
 use adjutant::script::{NoRecords, Shared};
 use serde_json::{Value as Json, json};
 
@@ -176,4 +176,42 @@ fn forms_of_typeform_and_tally_are_understood() {
     let event = call("from_form", delivery(tally)).unwrap();
     assert_eq!(event["data"]["answers"], json!({ "your_name": "Ann", "colour": ["blue"] }));
     assert_eq!(event["id"], "2wgx4n");
+}
+
+/// The fenced block of the README's section on plugins in this language.
+fn readme_block(language: &str) -> String {
+    let readme = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(readme).expect("a README");
+    let (_, section) = readme.split_once("## Plugins").expect("a section on plugins");
+    let (_, block) = section.split_once(&format!("```{language}\n")).expect("a block");
+    block.split_once("```").expect("its end").0.to_owned()
+}
+
+#[test]
+fn the_plugin_of_the_readme_does_what_it_says() {
+    let file = |name: &str, text: String| SourceFile::new(format!("plugins/desk/{name}"), text);
+    let sources = Sources {
+        plugins: vec![
+            file("plugin.yaml", readme_block("yaml")),
+            file("desk.rhai", readme_block("rust")),
+        ],
+        ..Sources::default()
+    };
+    let rules = match RuleSet::compile(&sources, &Context::default()) {
+        Ok((rules, _)) => rules,
+        Err(found) => panic!("{}", render(&found, &Files::of(sources.files()), Look::Plain)),
+    };
+    let call = |function: &str, args: &[Json]| {
+        let args: Vec<Shared> =
+            args.iter().cloned().map(|arg| Shared::new(Value::from_json(arg))).collect();
+        let now = "2026-03-02T10:00:00Z".parse().expect("an instant");
+        rules.sandbox.call(function, &args, now, &NoRecords, &|| false).expect("a value").to_json()
+    };
+    let ticket = call("action_ticket", &[json!({ "title": "Late" })]);
+    assert_eq!(ticket["json"], json!({ "title": "Late", "queue": "general" }));
+    assert_eq!(call("new_tickets", &[Json::Null])["query"], json!({ "after": 0 }));
+    let found = call("new_tickets", &[json!(7), json!({ "body": [{ "id": 8 }, { "id": 9 }] })]);
+    assert_eq!((&found["cursor"], &found["events"][1]["subject"]), (&json!(9), &json!("ticket/9")));
+    let none = call("new_tickets", &[json!(7), json!({ "body": [] })]);
+    assert_eq!(none, json!({ "cursor": 7 }));
 }

@@ -11,6 +11,8 @@
 //! that surely did not is not.
 
 mod asked;
+#[cfg(test)]
+mod echo;
 mod email;
 mod excerpt;
 mod marker;
@@ -134,6 +136,8 @@ impl Performer {
         match command.action {
             ActionKind::Email => self.mail.perform(command, templates, &self.secrets).await,
             ActionKind::Webhook => self.webhooks.perform(command, &self.secrets).await,
+            #[cfg(test)]
+            ActionKind::Echo => echo::perform(command),
             // Computes, on a thread that may: see [`render::script`].
             ActionKind::Script => Outcome::Failed(Cause::new("plugin", "scripts are not sent")),
         }

@@ -5,6 +5,8 @@
 
 mod clock;
 mod config;
+#[cfg(test)]
+mod example;
 mod executor;
 mod handle;
 mod hooks;

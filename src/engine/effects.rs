@@ -87,6 +87,8 @@ fn shadowed(order: &Order, key: EffectKey) -> Flow {
             (Value::from([("message", Value::text(key.to_string()))]), to)
         }
         ActionKind::Webhook | ActionKind::Script => (shadow_answer(), order.lane.to_string()),
+        #[cfg(test)]
+        ActionKind::Echo => (Value::Null, order.lane.to_string()),
     };
     let said = format!("in shadow mode: {} to {to} is not sent", order.action.as_str());
     Flow::Done(value, clipped(&said))
@@ -134,6 +136,8 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
         ActionKind::Email => scope::for_templates(&cursor.run, &cursor.event.event),
         // The fields of these are all evaluated already.
         ActionKind::Webhook | ActionKind::Script => Arc::new(Map::new()),
+        #[cfg(test)]
+        ActionKind::Echo => Arc::new(Map::new()),
     };
     stage.release(Command {
         run: cursor.run.no,

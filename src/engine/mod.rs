@@ -33,6 +33,8 @@ mod timer;
 mod waits;
 mod wake;
 mod watch;
+#[cfg(test)]
+mod watch_nth;
 
 use std::sync::Arc;
 

@@ -66,6 +66,14 @@ pub(super) fn perform(
         }
         Action::Script(call) => plugin::arm(stage, cursor, step, call, false),
         Action::Plugin(call) => plugin::arm(stage, cursor, step, call, true),
+        #[cfg(test)]
+        Action::Echo(text, loud) => {
+            let text = eval(stage, cursor, text)?;
+            let params = Value::from([("text", text), ("loud", Value::Bool(*loud))]);
+            let (action, lane) = (ActionKind::Echo, Text::from("echo"));
+            let class = crate::model::Class::Normal;
+            effects::arm(stage, cursor, step, effects::Order { action, lane, class, params })
+        }
         Action::Metric(metric) => metric::step(stage, cursor, metric),
         Action::ForEach(each) => fan::foreach(stage, cursor, step, each),
         Action::Parallel(lists) => fan::parallel(stage, cursor, step, lists),

@@ -46,10 +46,7 @@ pub(super) fn note(
     let workflow = bundle.main.clone();
     let mut found = None;
     for trigger in &workflow.triggers {
-        let (TriggerKind::Count { kept, .. } | TriggerKind::Absent { kept, .. }) = &trigger.kind
-        else {
-            continue;
-        };
+        let Some(kept) = trigger.kind.kept() else { continue };
         if !matches!(takes(&Reads(stage), trigger, &workflow.name, event, scope)?, Matched::Yes) {
             continue;
         }
@@ -62,6 +59,10 @@ pub(super) fn note(
             }
             TriggerKind::Absent { after, hours, .. } => {
                 found = Some(seen(stage, (*after, hours.as_deref()), event, key)?);
+            }
+            #[cfg(test)]
+            TriggerKind::Nth { n, .. } => {
+                found = Some(super::watch_nth::nth(stage, bundle, event, key, *n)?);
             }
             TriggerKind::Event | TriggerKind::Schedule(_) | TriggerKind::Poll(_) => {}
         }
@@ -274,15 +275,15 @@ fn opening(stage: &Stage<'_>, schedule: &Schedule, at: Instant) -> Instant {
 }
 
 /// An event that the engine makes for one workflow.
-struct Made {
-    kind: &'static str,
-    id: String,
-    at: Instant,
-    lineage: Lineage,
+pub(super) struct Made {
+    pub(super) kind: &'static str,
+    pub(super) id: String,
+    pub(super) at: Instant,
+    pub(super) lineage: Lineage,
 }
 
 /// Starts a workflow with an event that is made for it and offered to nobody else.
-fn fire(
+pub(super) fn fire(
     stage: &mut Stage<'_>,
     bundle: &Arc<Bundle>,
     key: &WindowKey,

@@ -23,6 +23,9 @@ pub enum ActionKind {
     Webhook,
     /// A function of a plugin, which computes and reads and performs nothing.
     Script,
+    /// The example of `ARCHITECTURE.md`.
+    #[cfg(test)]
+    Echo,
 }
 
 impl ActionKind {
@@ -33,6 +36,8 @@ impl ActionKind {
             Self::Email => "email",
             Self::Webhook => "webhook",
             Self::Script => "script",
+            #[cfg(test)]
+            Self::Echo => "echo",
         }
     }
 }

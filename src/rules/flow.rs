@@ -217,6 +217,8 @@ impl<'c, 'a> Flow<'c, 'a> {
             "script" => step_plugin::script(cx, &main.value, fields, place).map(Action::Script),
             "action" => step_plugin::action(cx, &main.value, fields, place).map(Action::Plugin),
             "metric" => step_state::metric(cx, main, fields, place),
+            #[cfg(test)]
+            "echo" => super::step_echo::echo(cx, &main.value, fields, place),
             "rhai" => cx.expression(&main.value, "rhai", place).map(Action::Rhai),
             "log" => cx.text_shape(&main.value, "log", place).map(Action::Log),
             "stop" => cx.text_shape(&main.value, "stop", place).map(Action::Stop),

@@ -351,6 +351,12 @@ pub static STEPS: &[StepTable] = &[
             &[Key::optional("args", "an object, or a list of the function's arguments")],
         )),
     },
+    #[cfg(test)]
+    StepTable {
+        main: "echo",
+        about: "says something back",
+        fields: Some(fields("an `echo` step", &[Key::optional("loud", "`true` says it louder")])),
+    },
     StepTable { main: "approve", about: "asks people", fields: None },
     StepTable { main: "pick", about: "picks a person of a team", fields: None },
     StepTable {

@@ -28,6 +28,8 @@ mod render;
 mod ruleset;
 mod schedule;
 mod step_common;
+#[cfg(test)]
+mod step_echo;
 mod step_keys;
 mod step_mail;
 mod step_many;

@@ -114,6 +114,14 @@ pub enum TriggerKind {
     },
     /// At certain times; its filter takes nothing.
     Schedule(Schedule),
+    /// With each n-th event of a key: the example of `ARCHITECTURE.md`.
+    #[cfg(test)]
+    Nth {
+        /// What is kept of them.
+        kept: Kept,
+        /// Each how many-th.
+        n: u64,
+    },
     /// With each event that its filter takes, which a function of a plugin is asked for every so often.
     Poll(Poll),
 }
@@ -145,6 +153,17 @@ impl TriggerKind {
         matches!(self, Self::Event | Self::Poll(_))
     }
 
+    /// What it keeps of the events it watches, if it watches any.
+    #[must_use]
+    pub fn kept(&self) -> Option<&Kept> {
+        match self {
+            Self::Count { kept, .. } | Self::Absent { kept, .. } => Some(kept),
+            #[cfg(test)]
+            Self::Nth { kept, .. } => Some(kept),
+            Self::Event | Self::Schedule(_) | Self::Poll(_) => None,
+        }
+    }
+
     /// What its windows are for: [`crate::model::WindowKey::what`].
     #[must_use]
     pub fn window(&self) -> Option<&Text> {
@@ -153,6 +172,8 @@ impl TriggerKind {
             Self::Count { kept, .. } | Self::Absent { kept, .. } => Some(&kept.id),
             Self::Schedule(schedule) => Some(&schedule.id),
             Self::Poll(poll) => Some(&poll.id),
+            #[cfg(test)]
+            Self::Nth { kept, .. } => Some(&kept.id),
         }
     }
 }

@@ -49,6 +49,9 @@ pub enum Action {
     Plugin(PluginCall),
     /// `metric:`
     Metric(Box<MetricStep>),
+    /// `echo:`, the example of `ARCHITECTURE.md`: what to say, and whether loudly.
+    #[cfg(test)]
+    Echo(Shape, bool),
     /// `emit:`
     Emit {
         /// The type.
@@ -95,6 +98,8 @@ impl Action {
             Self::Script(_) => "script",
             Self::Plugin(_) => "action",
             Self::Metric(_) => "metric",
+            #[cfg(test)]
+            Self::Echo(..) => "echo",
             Self::Emit { .. } => "emit",
             Self::Vars(_) => "vars",
             Self::Rhai(_) => "rhai",

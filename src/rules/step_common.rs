@@ -38,7 +38,7 @@ impl Flow<'_, '_> {
     ) {
         let fields = common.fields;
         let kind = main.key.as_str();
-        let acts = matches!(kind, "email" | "webhook" | "action");
+        let acts = matches!(kind, "email" | "webhook" | "action" | "echo");
         let waits =
             matches!(kind, "delay" | "wait_for" | "escalate" | "call" | "foreach" | "parallel");
         let blocks = matches!(kind, "then" | "switch");

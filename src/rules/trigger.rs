@@ -47,6 +47,8 @@ pub(super) fn trigger(cx: &mut Cx<'_>, node: &Node) -> Option<Trigger> {
         "absent" => absent(cx, fields),
         "webhook" => webhook(cx, fields),
         "poll" => poll(cx, fields),
+        #[cfg(test)]
+        "nth" => nth(cx, fields),
         _ => event(cx, fields),
     }
 }
@@ -173,6 +175,17 @@ fn count(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
     let kept = Kept { by: by?, id };
     let kind = TriggerKind::Count { kept, at_least: at_least? as u32, within: within? };
     Some(Trigger { filter: filter?, own, kind })
+}
+
+/// `nth:` with `by` and `n`: the example of `ARCHITECTURE.md`.
+#[cfg(test)]
+fn nth(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
+    let filter = counted(cx, fields, "nth");
+    let by = by(cx, fields);
+    let n = fields.get("n").and_then(|node| cx.sink.whole(node, "n", 1..=1_000_000));
+    let kept = Kept { by: by?, id: id("nth", fields) };
+    let kind = TriggerKind::Nth { kept, n: n?.unsigned_abs() };
+    Some(Trigger { filter: filter?, own: false, kind })
 }
 
 /// `absent:` with `by` and `for`.

@@ -91,6 +91,18 @@ pub static TRIGGERS: &[TriggerTable] = &[
             ],
         }),
     },
+    #[cfg(test)]
+    TriggerTable {
+        main: "nth",
+        table: Some(Table {
+            what: "an `nth` trigger",
+            keys: &[
+                Key::required("nth", "types of events"),
+                Key::required("by", "what is counted apart"),
+                Key::required("n", "each how many-th starts the workflow"),
+            ],
+        }),
+    },
     TriggerTable { main: "files", table: None },
     TriggerTable {
         main: "poll",
