@@ -9,7 +9,7 @@ use crate::model::{
     ActionKind, Ask, Cause, Command, Digest, EffectKey, Event, EventNo, Lineage, Map, RunNo, Text,
     Value, limits,
 };
-use crate::script::{Grant, secrets_in};
+use crate::script::Grant;
 
 use super::webhook::SECRETS_IN_BODY;
 
@@ -26,12 +26,12 @@ pub(crate) struct Asked {
     pub(crate) list: bool,
 }
 
-/// Reads what the function of an action gave: a request, a list of them, or `()` for none.
+/// Reads what the function of an action gave: a request, a list of them, or `()` for none. `given` are the
+/// secrets that the rule handed to it.
 ///
 /// # Errors
 /// A cause for people: not a request (`plugin`), or one that the plugin may not make (`permission`).
-pub(crate) fn requests(value: &Value, grant: &Grant, args: &Value) -> Result<Asked, Cause> {
-    let given = secrets_in(args);
+pub(crate) fn requests(value: &Value, grant: &Grant, given: &[Text]) -> Result<Asked, Cause> {
     let (requests, list) = match value {
         Value::Null => (Vec::new(), false),
         Value::List(items) => {
@@ -44,10 +44,10 @@ pub(crate) fn requests(value: &Value, grant: &Grant, args: &Value) -> Result<Ask
                 return Err(Cause::new("plugin", message));
             }
             let all: Result<Vec<Map>, Cause> =
-                items.iter().map(|item| request(item, grant, &given)).collect();
+                items.iter().map(|item| request(item, grant, given)).collect();
             (all?, true)
         }
-        one => (vec![request(one, grant, &given)?], false),
+        one => (vec![request(one, grant, given)?], false),
     };
     let bytes = value.weight();
     if bytes > limits::ACTION_BYTES {
@@ -159,7 +159,7 @@ mod tests {
 
     fn asked(json: serde_json::Value) -> Result<Asked, String> {
         let value = Value::from_json(json);
-        requests(&value, &grant(), &Value::Null).map_err(|cause| cause.to_string())
+        requests(&value, &grant(), &[]).map_err(|cause| cause.to_string())
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub use settings::{
 };
 pub use webhook::{HttpRequestContent, Target};
 
-use crate::model::{ActionKind, Ask, Cause, Command, Instant, Map, Outcome, Value};
+use crate::model::{ActionKind, Ask, Cause, Command, Instant, Map, Outcome, Span, Value};
 use crate::rules::Templates;
 use crate::script::Grant;
 
@@ -117,14 +117,21 @@ impl Performer {
     /// Sends a request that a poll asks for, and gives its answer with a body of up to a megabyte.
     ///
     /// # Errors
-    /// A cause for people: a request that its plugin may not make, or one that was not answered well.
-    pub async fn fetch(&self, request: &Value, grant: &Grant, ask: &Ask) -> Result<Value, Cause> {
-        let mut fields = asked::request(request, grant, &[])?;
+    /// A cause for people: a request that its plugin may not make, or one that was not answered well; and
+    /// how long the other side wants to be left alone.
+    pub async fn fetch(
+        &self,
+        request: &Value,
+        grant: &Grant,
+        ask: &Ask,
+    ) -> Result<Value, (Cause, Option<Span>)> {
+        let mut fields = asked::request(request, grant, &[]).map_err(|cause| (cause, None))?;
         fields.entry("method".into()).or_insert_with(|| Value::from("GET"));
         let command = asked::command(fields, ask);
         match self.webhooks.fetch(&command, &self.secrets).await {
             Outcome::Done(answer) => Ok(answer),
-            Outcome::Retry { why, .. } | Outcome::Failed(why) | Outcome::Uncertain(why) => Err(why),
+            Outcome::Retry { why, after } => Err((why, after)),
+            Outcome::Failed(why) | Outcome::Uncertain(why) => Err((why, None)),
         }
     }
 

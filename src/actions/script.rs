@@ -4,7 +4,7 @@
 //! wrong is wrong the next time as well, and fails for good; only what it reads may be better later.
 
 use crate::model::{Cause, Command, Map, Outcome, Text, Value};
-use crate::script::{EvalError, Host, Sandbox, Shared, Stop};
+use crate::script::{EvalError, Host, Sandbox, Shared, Stop, only_secrets};
 
 use super::asked;
 
@@ -17,7 +17,9 @@ pub fn call(command: &Command, sandbox: &Sandbox, host: &dyn Host, is_late: &Sto
     let Value::List(list) = args else {
         return Outcome::Failed(Cause::new("plugin", "the arguments of the function are damaged"));
     };
-    let shared: Vec<Shared> = list.iter().cloned().map(Shared::trusted).collect();
+    let named = named(command);
+    let shared: Vec<Shared> =
+        list.iter().map(|arg| Shared::trusted(only_secrets(arg, &named))).collect();
     let value = match sandbox.call(function, &shared, command.armed, host, is_late) {
         Ok(value) => value,
         Err(EvalError::Read(error)) => {
@@ -28,8 +30,8 @@ pub fn call(command: &Command, sandbox: &Sandbox, host: &dyn Host, is_late: &Sto
     if command.params.get("asks") != Some(&Value::Bool(true)) {
         return Outcome::Done(value);
     }
-    let grant = sandbox.grant(function).cloned().unwrap_or_default();
-    match asked::requests(&value, &grant, args) {
+    let grant = sandbox.grant(function, list.len()).cloned().unwrap_or_default();
+    match asked::requests(&value, &grant, &named) {
         Ok(asked) => {
             let rest = asked.requests.into_iter().map(Value::Map).collect();
             let list = Value::Bool(asked.list);
@@ -40,5 +42,15 @@ pub fn call(command: &Command, sandbox: &Sandbox, host: &dyn Host, is_late: &Sto
             let message: Text = format!("`{function}`: {cause}").into();
             Outcome::Failed(Cause::new(cause.code, message))
         }
+    }
+}
+
+/// The secrets that the rule itself names in the arguments: what else its data may hold is none.
+fn named(command: &Command) -> Vec<Text> {
+    match command.params.get("secrets") {
+        Some(Value::List(names)) => {
+            names.iter().filter_map(Value::as_text).map(Text::from).collect()
+        }
+        _ => Vec::new(),
     }
 }

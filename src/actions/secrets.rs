@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::model::Text;
+use crate::model::{Text, Value};
 
 /// Bytes of a secret: a key or a token is far smaller, and a wrong path may lead to a huge file.
 const SECRET_BYTES: u64 = 64 * 1024;
@@ -222,16 +222,41 @@ impl UsedSecrets {
         self.0.push(secret);
     }
 
-    /// `text` without any of them.
+    /// `text` without any of them, as they are and as JSON writes them.
     pub(crate) fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut text = Cow::Borrowed(text);
         for secret in &self.0 {
             let secret = secret.expose_secret();
-            if secret.len() >= SCRUB_FROM && text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, "[secret]"));
+            if secret.len() < SCRUB_FROM {
+                continue;
+            }
+            let quoted = serde_json::Value::from(secret).to_string();
+            let escaped = &quoted[1..quoted.len() - 1];
+            for written in [secret, escaped, &escaped.replace('/', "\\/")] {
+                if text.contains(written) {
+                    text = Cow::Owned(text.replace(written, "[secret]"));
+                }
             }
         }
         text
+    }
+
+    /// `value`, none of whose texts holds any of them.
+    pub(crate) fn scrub_value(&self, value: Value) -> Value {
+        match value {
+            _ if self.0.is_empty() => value,
+            Value::Text(text) => match self.scrub(&text) {
+                Cow::Borrowed(_) => Value::Text(text.clone()),
+                Cow::Owned(clean) => Value::from(clean),
+            },
+            Value::List(items) => {
+                Value::List(items.into_iter().map(|item| self.scrub_value(item)).collect())
+            }
+            Value::Map(map) => Value::Map(
+                map.into_iter().map(|(key, value)| (key, self.scrub_value(value))).collect(),
+            ),
+            other => other,
+        }
     }
 }
 

@@ -46,7 +46,7 @@ where
         app.gate.admit(peer, head, Scope::Ingest)?;
     }
     app.engine.admit()?;
-    let _room = app.room.try_acquire().map_err(|_| Unavailable::Busy(1))?;
+    let _room = app.hook_room.try_acquire().map_err(|_| Unavailable::Busy(1))?;
     let body = read_body(body, app.settings.event_bytes, headers).await?;
     let drafts = hooks.take(Delivery { name, headers, query, body: &body }).await?;
     ingest::all(app, drafts).await
@@ -59,6 +59,7 @@ impl From<HookError> for Problem {
                 Self::new(StatusCode::UNAUTHORIZED, "signature", why.to_string())
             }
             HookError::Event(why) => why.into(),
+            HookError::Unavailable(why) => why.into(),
             HookError::Failed(why) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "hook", why),
         }
     }

@@ -14,7 +14,7 @@ use super::access::Caller;
 use super::problem::Problem;
 use super::routes::App;
 use super::wire;
-use crate::model::{Draft, Input, Reply, Text, limits};
+use crate::model::{Draft, Input, Refusal, Reply, Text, limits};
 use crate::triggers::{EventError, Media, Parsed, Plain, media_of, parse, parse_plain};
 
 /// What a request of this path brings, its body read.
@@ -69,7 +69,19 @@ async fn one(app: &App, draft: Draft) -> Result<Response, Problem> {
 pub(super) async fn all(app: &App, drafts: Vec<Draft>) -> Result<Response, Problem> {
     let mut events = Vec::with_capacity(drafts.len());
     for draft in drafts {
-        events.push(submit(app, draft).await?);
+        let (id, source) = (draft.id.clone(), draft.source.clone());
+        match app.engine.submit(Input::Event(Box::new(draft))).await? {
+            Reply::Accepted { event, duplicate } => {
+                events.push(wire::Accepted { id, source, event: event.0, duplicate });
+            }
+            // The same delivery, of which its transform made something else than before: known is known.
+            Reply::Refused(Refusal::Conflict { .. }) => {
+                tracing::warn!(%id, %source, "a delivery came again and became another event");
+                events.push(wire::Accepted { id, source, event: 0, duplicate: true });
+            }
+            Reply::Refused(refusal) => return Err(refusal.into()),
+            Reply::Done(_) => return Err(Problem::mismatch()),
+        }
     }
     Ok(json(StatusCode::ACCEPTED, &wire::HookAnswer { events }))
 }

@@ -13,7 +13,10 @@ pub(super) async fn reload(settings: &ApiSettings) -> Result<Response, Problem> 
     let Some(reloader) = &settings.reloader else {
         return Err(Problem::not_found("way to reload here"));
     };
-    match reloader.reload().await {
+    // Whoever asked may go away: what has begun is finished all the same.
+    let reloader = reloader.clone();
+    let reloaded = tokio::spawn(async move { reloader.reload().await });
+    match reloaded.await.map_err(|_| Problem::mismatch())? {
         Ok(InForce { workflows, policies, generation }) => {
             let status = "in force".to_owned();
             Ok(Json(wire::Reloaded { status, workflows, policies, generation }).into_response())

@@ -27,6 +27,8 @@ pub(super) struct App {
     pub(super) gate: Gate,
     /// Requests with events that may still come in.
     pub(super) room: Semaphore,
+    /// Deliveries of inbound webhooks that may be under way besides.
+    pub(super) hook_room: Semaphore,
     router: Router,
 }
 
@@ -35,7 +37,8 @@ impl App {
         let gate = Gate::new(settings.tokens.clone(), settings.public_url.clone());
         let router = router(engine.clone());
         let room = Semaphore::new(limits::INGEST_REQUESTS);
-        Arc::new(Self { engine, settings, gate, room, router })
+        let hook_room = Semaphore::new(limits::HOOK_REQUESTS);
+        Arc::new(Self { engine, settings, gate, room, hook_room, router })
     }
 
     /// Answers one request, whatever it is.

@@ -90,8 +90,12 @@ impl Executor {
         let handle = self.handle.clone();
         self.runtime.spawn(async move {
             let (key, begun) = (ask.key.clone(), ask.begun);
-            let found = poll::carry_out(&performer, &scripts, handle.rules(), ask).await;
-            let polled = Polled { key, begun, found };
+            // What it brings is refused like any other event, before anything is asked.
+            let (found, after) = match handle.takes_events() {
+                Ok(()) => poll::carry_out(&performer, &scripts, handle.rules(), ask).await,
+                Err(why) => (Err(Cause::new(poll::BUSY, why.to_string())), None),
+            };
+            let polled = Polled { key, begun, found, after };
             // Without an engine it is asked again by the next one.
             let _ =
                 handle.shared().mailbox.push(Message::Input(Input::Polled(Box::new(polled)), None));
@@ -115,8 +119,13 @@ impl Executor {
 async fn script(scripts: &Scripts, command: Command, bundle: Arc<Bundle>) -> Outcome {
     let time = command.timeout.unwrap_or(limits::SCRIPT_TIME);
     let called = scripts
-        .call(time, move |host, is_late| render::script(&command, &bundle.sandbox, host, is_late));
-    called.await.unwrap_or_else(|| Outcome::Failed(Cause::new("broken", "the script broke off")))
+        .step(time, move |host, is_late| render::script(&command, &bundle.sandbox, host, is_late));
+    match called.await {
+        // Perhaps it had only come too late for this process: the next one calls it again.
+        Ok(Outcome::Failed(why)) if scripts.is_stopping() => Outcome::Uncertain(why),
+        Ok(outcome) => outcome,
+        Err(why) => Outcome::Failed(Cause::new("broken", why.to_string())),
+    }
 }
 
 fn lost_version() -> Outcome {

@@ -85,6 +85,17 @@ impl Handle {
         if self.0.crowded.load(Ordering::Relaxed) { Err(Unavailable::Busy(1)) } else { Ok(()) }
     }
 
+    /// Whether new events are taken.
+    ///
+    /// # Errors
+    /// [`Unavailable`] while the disk is nearly full, or more was accepted than is carried out.
+    pub(super) fn takes_events(&self) -> Result<(), Unavailable> {
+        if self.0.disk_full.load(Ordering::Relaxed) {
+            return Err(Unavailable::DiskFull);
+        }
+        self.admit()
+    }
+
     /// Hands in an input and waits until its decision is durable.
     ///
     /// # Errors
@@ -136,20 +147,22 @@ impl Handle {
     /// [`Unavailable`] when the engine stops, or stopped in between.
     pub async fn put_in_force(&self, rules: Arc<RuleSet>) -> Result<(), Unavailable> {
         let (reply, answer) = oneshot::channel();
-        if !self.0.mailbox.push(Message::Rules(rules.clone(), reply)) {
+        if !self.0.mailbox.push(Message::Rules(rules, reply)) {
             return Err(Unavailable::Stopping);
         }
         match answer.await {
             Ok(Response::Reply(Reply::Refused(why))) => Err(Unavailable::Failed(why.to_string())),
-            Ok(_) => {
-                *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(_) => Err(lost()),
         }
     }
 
-    /// The rules in force: those of the last decision, or of one a moment before.
+    /// From now on these are in force.
+    pub(super) fn set_rules(&self, rules: Arc<RuleSet>) {
+        *self.0.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+    }
+
+    /// The rules in force: those of the last decision.
     #[must_use]
     pub fn rules(&self) -> Arc<RuleSet> {
         self.0.rules.read().unwrap_or_else(PoisonError::into_inner).clone()

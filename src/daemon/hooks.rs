@@ -7,13 +7,13 @@ use http::HeaderMap;
 use secrecy::ExposeSecret as _;
 
 use crate::actions::{SecretName, Secrets, SettingsError};
-use crate::model::{Draft, Instant, Name, Text, Value, limits};
+use crate::model::{Draft, Instant, Name, Text, Value, limits, sign};
 use crate::script::{EvalError, Shared};
 use crate::triggers::{self, Around, EventError, Unverified, Verify};
 
 use super::clock::Clock;
 use super::config::HookConfig;
-use super::handle::Handle;
+use super::handle::{Handle, Unavailable};
 use super::scripts::Scripts;
 
 /// Every inbound webhook of the configuration.
@@ -53,7 +53,11 @@ pub enum HookError {
     /// It cannot be read: 400, 413, 415.
     #[error(transparent)]
     Event(#[from] EventError),
-    /// Our own fault, and worth another try: the secret cannot be read, the transform fails: 500.
+    /// There is no time or no state for it now: 503.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// Our own fault, and worth another try: the secret cannot be read, the transform fails: 500. What
+    /// exactly is in the log.
     #[error("{0}")]
     Failed(String),
 }
@@ -74,13 +78,10 @@ impl Hooks {
         let mut known = BTreeMap::new();
         for config in hooks {
             let parsed = config.secret.as_ref().map(|name| name.parse::<SecretName>());
-            let usable = match parsed.transpose() {
-                Ok(secret) => match secret.as_ref().map(|name| secrets.get(name)).transpose() {
-                    Ok(_) => Ok(secret),
-                    Err(error) => Err(error),
-                },
-                Err(error) => Err(error),
-            };
+            let usable = parsed
+                .transpose()
+                .map_err(|error| error.to_string())
+                .and_then(|secret| usable(secret, config, &secrets));
             match usable {
                 Ok(secret) => {
                     let source = format!("hooks/{}", config.name).into();
@@ -89,7 +90,7 @@ impl Hooks {
                 }
                 Err(error) => errors.push(SettingsError {
                     setting: format!("http.hooks of `{}`: secret", config.name),
-                    message: error.to_string(),
+                    message: error,
                 }),
             }
         }
@@ -141,18 +142,17 @@ impl Hooks {
             Value::List(events) => {
                 if events.len() > limits::EVENTS_PER_REQUEST {
                     let most = limits::EVENTS_PER_REQUEST;
-                    let message =
-                        format!("`{transform}` made {} events of it; at most {most}", events.len());
-                    return Err(HookError::Failed(message));
+                    let why = format!("it made {} events of one; at most {most}", events.len());
+                    return Err(misunderstood(&transform, &why));
                 }
                 let made = events.iter().enumerate();
                 made.map(|(at, event)| triggers::from_plugin(event, around(format!("{id}/{at}"))))
-                    .map(|made| made.map_err(|error| by(&transform, &error)))
+                    .map(|made| made.map_err(|error| misunderstood(&transform, &error)))
                     .collect()
             }
             event => triggers::from_plugin(&event, around(id.to_string()))
                 .map(|draft| vec![draft])
-                .map_err(|error| by(&transform, &error)),
+                .map_err(|error| misunderstood(&transform, &error)),
         }
     }
 
@@ -163,25 +163,37 @@ impl Hooks {
         now: Instant,
     ) -> Result<Value, HookError> {
         let (rules, called) = (self.handle.rules(), function.clone());
-        let call = self.scripts.call(limits::SCRIPT_TIME, move |host, is_late| {
+        let call = self.scripts.soon(move |host, is_late| {
             rules.sandbox.call(&called, &[Shared::new(seen)], now, host, is_late)
         });
-        match call.await {
-            Some(Ok(value)) => Ok(value),
-            Some(Err(error)) => {
-                if !matches!(error, EvalError::Read(_)) {
-                    tracing::error!(transform = &**function, %error, "a delivery was not understood");
-                }
-                Err(HookError::Failed(format!("`{function}` could not make events of it: {error}")))
-            }
-            None => Err(HookError::Failed(format!("`{function}` broke off"))),
+        match call.await? {
+            Ok(value) => Ok(value),
+            Err(EvalError::Read(error)) => Err(Unavailable::Failed(error.to_string()).into()),
+            Err(error) => Err(misunderstood(function, &error)),
         }
     }
 }
 
+/// The secret of a hook, if there is one, it can be read, and it can verify.
+fn usable(
+    secret: Option<SecretName>,
+    config: &HookConfig,
+    secrets: &Secrets,
+) -> Result<Option<SecretName>, String> {
+    let Some(name) = secret else { return Ok(None) };
+    let value = secrets.get(&name).map_err(|error| error.to_string())?;
+    match sign(value.expose_secret(), "", 0, b"") {
+        Err(error) if config.verify == Verify::Standard => {
+            Err(format!("the secret `{name}` {error}"))
+        }
+        _ => Ok(Some(name)),
+    }
+}
+
 /// What a transform made wrong is ours to mend, not the sender's.
-fn by(transform: &str, error: &EventError) -> HookError {
-    HookError::Failed(format!("`{transform}` made an event that is none: {error}"))
+fn misunderstood(transform: &str, why: &dyn std::fmt::Display) -> HookError {
+    tracing::error!(transform, %why, "a delivery could not be made into events");
+    HookError::Failed("the delivery could not be made into events: the log says why".to_owned())
 }
 
 impl std::fmt::Debug for Hooks {

@@ -104,6 +104,7 @@ impl Loop {
                     }
                     Message::Ask(query, reply) => self.pump.ask(&query, reply)?,
                     Message::Rules(rules, reply) => {
+                        self.handle.set_rules(rules.clone());
                         self.pump.put_in_force(self.clock.wall(), rules, Some(reply))?;
                     }
                     Message::Drain => {

@@ -4,21 +4,25 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::actions::Performer;
-use crate::model::{Ask, Cause, Found, Text, Value, limits};
+use crate::model::{Ask, Cause, Found, Span, Text, Value, limits};
 use crate::rules::RuleSet;
 use crate::script::{EvalError, Shared};
 use crate::triggers::{self, Around};
 
 use super::scripts::Scripts;
 
-/// Asks what is new. Nothing of it is kept here: the cursor and the events are decided together.
+/// The code of a cause that is ours and no failure of the poll: there is no room or no time for it now.
+pub(super) const BUSY: &str = "busy";
+
+/// Asks what is new, and tells how long the other side wants to be left alone. Nothing of it is kept here: the cursor and the events are decided together.
 pub(super) async fn carry_out(
     performer: &Performer,
     scripts: &Scripts,
     rules: Arc<RuleSet>,
     ask: Ask,
-) -> Result<Found, Cause> {
-    let whole = asked(performer, scripts, rules, &ask);
+) -> (Result<Found, Cause>, Option<Span>) {
+    let mut after = None;
+    let whole = asked(performer, scripts, rules, &ask, &mut after);
     let found = match tokio::time::timeout(limits::POLL_TIME.to_std(), whole).await {
         Ok(found) => found,
         Err(_) => Err(Cause::new("timeout", "asking and understanding the answer took too long")),
@@ -27,7 +31,7 @@ pub(super) async fn carry_out(
         let Ask { workflow, function, .. } = &ask;
         tracing::warn!(%workflow, poll = &**function, %cause, "a poll failed");
     }
-    found
+    (found, after)
 }
 
 async fn asked(
@@ -35,16 +39,17 @@ async fn asked(
     scripts: &Scripts,
     rules: Arc<RuleSet>,
     ask: &Ask,
+    after: &mut Option<Span>,
 ) -> Result<Found, Cause> {
     let call = async |args: Vec<Value>| {
         let (rules, function, begun) = (rules.clone(), ask.function.clone(), ask.begun);
-        let called = scripts.call(limits::SCRIPT_TIME, move |host, is_late| {
+        let called = scripts.soon(move |host, is_late| {
             let args: Vec<Shared> = args.into_iter().map(Shared::new).collect();
             rules.sandbox.call(&function, &args, begun, host, is_late)
         });
         match called.await {
-            Some(result) => result.map_err(|error: EvalError| error.to_cause()),
-            None => Err(Cause::new("broken", "the function broke off")),
+            Ok(result) => result.map_err(|error: EvalError| error.to_cause()),
+            Err(why) => Err(Cause::new(BUSY, why.to_string())),
         }
     };
     let request = call(vec![ask.cursor.clone()]).await?;
@@ -52,8 +57,11 @@ async fn asked(
         // It has nothing to ask yet.
         return Ok(Found { cursor: ask.cursor.clone(), ..Found::default() });
     }
-    let grant = rules.sandbox.grant(&ask.function).cloned().unwrap_or_default();
-    let answer = performer.fetch(&request, &grant, ask).await?;
+    let grant = rules.sandbox.grant(&ask.function, 1).cloned().unwrap_or_default();
+    let answer = performer.fetch(&request, &grant, ask).await.map_err(|(cause, rest)| {
+        *after = rest;
+        cause
+    })?;
     let meant = call(vec![ask.cursor.clone(), answer]).await?;
     understood(ask, &meant)
 }

@@ -1,21 +1,25 @@
 //! [`Scripts`]: functions of plugins that may take their time, called on threads of their own.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use tokio::runtime;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::{Name, ReadError, Span, Value, limits};
 use crate::pump::{Answer, Query};
 use crate::script::Host;
 
 use super::clock::Clock;
-use super::handle::{Handle, Unavailable};
+use super::handle::{Handle, Health, Unavailable};
 
 /// Calls functions off the loop, a few at a time. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Scripts {
-    turns: Arc<Semaphore>,
+    /// Of steps, which may wait as long as it takes.
+    steps: Arc<Semaphore>,
+    /// Of transforms and polls, for which somebody waits.
+    others: Arc<Semaphore>,
     runtime: runtime::Handle,
     handle: Handle,
     clock: Clock,
@@ -23,39 +27,77 @@ pub(super) struct Scripts {
 
 impl Scripts {
     pub(super) fn new(runtime: runtime::Handle, handle: Handle, clock: Clock) -> Self {
-        Self { turns: Arc::new(Semaphore::new(limits::SCRIPTS)), runtime, handle, clock }
+        let turns = || Arc::new(Semaphore::new(limits::SCRIPTS));
+        Self { steps: turns(), others: turns(), runtime, handle, clock }
     }
 
-    /// Does `work` on a thread that may be kept busy: with what its functions read records by, and
-    /// what tells that `time` is over. `None`: it panicked, which a script cannot make it do.
-    pub(super) async fn call<T: Send + 'static>(
+    /// For a step of a run: when it is its turn.
+    pub(super) async fn step<T: Send + 'static>(
         &self,
         time: Span,
         work: impl FnOnce(&dyn Host, &dyn Fn() -> bool) -> T + Send + 'static,
-    ) -> Option<T> {
+    ) -> Result<T, Unavailable> {
         // Never closed, so a turn comes.
-        let turn = self.turns.clone().acquire_owned().await.ok();
-        let (reads, clock) = (Durable { of: self.clone() }, self.clock);
+        let turn = self.steps.clone().acquire_owned().await.map_err(|_| Unavailable::Stopping)?;
+        self.call(turn, time, work).await
+    }
+
+    /// For somebody who waits: soon, or not at all.
+    pub(super) async fn soon<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Host, &dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let patience = limits::SCRIPT_TURN.to_std();
+        let turn = tokio::time::timeout(patience, self.others.clone().acquire_owned()).await;
+        let turn = turn.map_err(|_| Unavailable::Busy(5))?.map_err(|_| Unavailable::Stopping)?;
+        self.call(turn, limits::SCRIPT_TIME, work).await
+    }
+
+    /// Does `work` on a thread that may be kept busy: with what its functions read records by, and
+    /// what tells that `time` is over, in which waiting for records does not count, or that the daemon
+    /// stops.
+    async fn call<T: Send + 'static>(
+        &self,
+        turn: OwnedSemaphorePermit,
+        time: Span,
+        work: impl FnOnce(&dyn Host, &dyn Fn() -> bool) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let of = self.clone();
         let done = self.runtime.spawn_blocking(move || {
+            let (clock, handle) = (of.clock, of.handle.clone());
             let until = clock.mono() + time.min(limits::SCRIPT_TIME_MOST);
-            let result = work(&reads, &move || clock.mono() >= until);
+            let reads = Durable { of, waited: Cell::new(Span::ZERO) };
+            let is_late = || {
+                handle.health() == Health::Draining || clock.mono() >= until + reads.waited.get()
+            };
+            let result = work(&reads, &is_late);
             drop(turn);
             result
         });
-        done.await.ok()
+        done.await.map_err(|_| Unavailable::Failed("the script broke off".to_owned()))
+    }
+
+    /// Whether what was stopped may have been stopped because the daemon stops.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.handle.health() == Health::Draining
     }
 }
 
 /// Reads what is durable, through the engine's queue.
 struct Durable {
     of: Scripts,
+    /// How long it took so far.
+    waited: Cell<Span>,
 }
 
 impl Durable {
     fn ask(&self, query: Query) -> Result<Answer, ReadError> {
-        let Scripts { runtime, handle, .. } = &self.of;
+        let Scripts { runtime, handle, clock, .. } = &self.of;
         let lost = |error: Unavailable| ReadError::Store(error.to_string().into());
-        runtime.block_on(handle.ask(query)).map_err(lost)
+        let asked = clock.mono();
+        let answer = runtime.block_on(handle.ask(query)).map_err(lost);
+        self.waited.set(self.waited.get() + (clock.mono() - asked));
+        answer
     }
 }
 

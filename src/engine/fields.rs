@@ -200,8 +200,12 @@ pub(super) fn webhook(
 /// may hold.
 fn secrets(webhook: &WebhookStep) -> Value {
     let fields = webhook.headers.iter().chain(&webhook.query);
-    let exprs = fields.flat_map(|(_, shape)| shape.exprs());
-    let names = exprs.flat_map(|expr| {
+    named_secrets(fields.map(|(_, shape)| shape))
+}
+
+/// The secrets that these shapes name literally.
+pub(super) fn named_secrets<'s>(shapes: impl Iterator<Item = &'s Shape>) -> Value {
+    let names = shapes.flat_map(Shape::exprs).flat_map(|expr| {
         expr.literal_calls("secret").filter_map(|args| args.first().cloned().flatten())
     });
     Value::List(names.collect())

@@ -12,6 +12,7 @@ use crate::rules::{Mode, Step};
 use super::advance::{keep, locate, trace};
 use super::alert;
 use super::fan;
+use super::plugin;
 use super::stage::Stage;
 
 /// How a run ends.
@@ -231,6 +232,7 @@ pub(super) fn fail_step(
 ) -> Result<Option<Run>, ReadError> {
     let cause = placed(stage, &run, step, cause);
     let Some(target) = step.on_error else {
+        plugin::keep_left(stage, &run, step);
         trace(stage, &mut run, Trace::Failed(cause.clone(), "the run ends".into()));
         close(stage, run, Ending::failed(cause))?;
         return Ok(None);

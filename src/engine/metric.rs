@@ -12,6 +12,7 @@ use super::records;
 use super::stage::Stage;
 use super::start::Fault;
 use super::steps::eval;
+use super::watch;
 
 /// Adds to a series, or sets it.
 pub(super) fn step(
@@ -105,7 +106,8 @@ fn label(name: &str, value: Value) -> Result<Value, Cause> {
         );
         return Err(Cause::new("metric", message));
     }
-    Ok(Value::Text(text))
+    // What cannot stand in an address would only be in the way.
+    Ok(Value::from(text.replace(char::is_control, " ")))
 }
 
 /// As in the text format of Prometheus: `name{a="x",b="y"}`, labels in order.
@@ -125,24 +127,18 @@ fn series(name: &str, labels: &Map) -> String {
 }
 
 /// Each set of labels is kept for good, so there is a bound to how many a metric has.
-fn room_for_another(stage: &Stage<'_>, name: &str) -> Result<(), Fault> {
-    // Ids of its series begin with its name and `{`, and what begins so is in one piece.
-    let first = format!("{name}{{");
-    let found = stage.view().records(METRIC, Some(&first), limits::METRIC_SERIES)?;
-    let known = found.iter().filter(|record| record.address.id.starts_with(&first)).count();
-    let staged = stage.staged_records().filter(|(address, record)| {
-        record.is_some_and(|record| record.revision == 1)
-            && *address.kind == *METRIC
-            && address.id.starts_with(&first)
-    });
-    if known + staged.count() >= limits::METRIC_SERIES {
+fn room_for_another(stage: &mut Stage<'_>, name: &str) -> Result<(), Fault> {
+    let key = watch::window_key("", watch::SERIES, Some(name));
+    let mut window = stage.window(&key)?.unwrap_or_default();
+    if window.count >= limits::METRIC_SERIES as u64 {
         let message = format!(
             "`{name}` has {} series already: is something in `labels` that is different each time?",
             limits::METRIC_SERIES
         );
         return Err(Cause::new("metric", message).into());
     }
-    Ok(())
+    window.count += 1;
+    Ok(stage.put_window(key, Some(window))?)
 }
 
 fn sum(a: Option<&Value>, b: &Value) -> Result<Value, Cause> {

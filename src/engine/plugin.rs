@@ -5,12 +5,14 @@
 //! the fields of the effect, so a crash between two of them goes on where it was.
 
 use crate::model::{
-    ActionKind, Class, Effect, EffectState, Map, ReadError, Run, Text, Trace, Value, Wait, limits,
+    ActionKind, Class, Effect, EffectState, Instant, Map, ReadError, Run, Text, Trace, Value, Wait,
+    Write, limits,
 };
-use crate::rules::{PluginCall, Step};
+use crate::rules::{Action, PluginCall, Step};
 
 use super::advance::{Cursor, Flow, trace};
 use super::effects::{self, Turn};
+use super::fields;
 use super::stage::Stage;
 use super::start::Fault;
 use super::steps::eval;
@@ -32,12 +34,17 @@ pub(super) fn arm(
     call: &PluginCall,
     asks: bool,
 ) -> Result<Flow, Fault> {
+    if asks && let Some(effect) = left_of(stage, &cursor.run)? {
+        cursor.run.wait = Wait::Effect(Box::new(effect));
+        return effects::begin(stage, cursor, step);
+    }
     let args: Result<Vec<Value>, Fault> =
         call.args.iter().map(|shape| eval(stage, cursor, shape)).collect();
     let params = Value::from([
         ("function", Value::Text(call.function.clone())),
         ("args", Value::List(args?)),
         ("asks", Value::Bool(asks)),
+        ("secrets", fields::named_secrets(call.args.iter())),
     ]);
     let (action, lane) = (ActionKind::Script, Text::from(LANE));
     effects::arm(stage, cursor, step, effects::Order { action, lane, class: Class::Normal, params })
@@ -62,31 +69,80 @@ pub(super) fn answered(
         open.answers.extend(open.rest.drain(..).map(|_| effects::shadow_answer()));
         trace(stage, &mut run, Trace::Done(said.into()));
     }
-    let number = open.answers.len() as u16;
     let Some(request) = open.next() else {
         return effects::settle(stage, run, step, open.result());
     };
-    let key = effects::key_of(&run, Some(number));
-    if let Wait::Effect(effect) = &mut run.wait {
-        let lane = request.get("lane").and_then(Value::as_text).unwrap_or(LANE);
-        **effect = Effect {
-            key,
-            action: ActionKind::Webhook,
-            lane: lane.into(),
-            class: effect.class,
-            params: Value::Map(request),
-            armed: effect.armed,
-            attempts: 0,
-            generation: effect.generation,
-            uncertain: false,
-            state: EffectState::Pending,
-        };
-    }
+    let armed = run.effect().map_or(stage.now, |effect| effect.armed);
+    run.wait = Wait::Effect(Box::new(request_of(&run, request, armed)));
     match Cursor::new(stage, run)? {
         Some(cursor) => effects::start(stage, cursor, Turn::Own),
         None => Ok(()),
     }
 }
+
+/// The effect of one request, whose fields say how many were answered before it.
+fn request_of(run: &Run, fields: Map, armed: Instant) -> Effect {
+    let before = match fields.get(ANSWERS) {
+        Some(Value::List(answers)) => answers.len() as u16,
+        _ => 0,
+    };
+    let lane = fields.get("lane").and_then(Value::as_text).unwrap_or(LANE);
+    Effect {
+        key: effects::key_of(run, Some(before)),
+        action: ActionKind::Webhook,
+        lane: lane.into(),
+        class: Class::Normal,
+        params: Value::Map(fields),
+        armed,
+        attempts: 0,
+        generation: run.generation,
+        uncertain: false,
+        state: EffectState::Pending,
+    }
+}
+
+/// A step fails, and with it its run: what is left of an action is kept, so that a person's retry goes on
+/// with the request that failed and repeats none before it.
+pub(super) fn keep_left(stage: &mut Stage<'_>, run: &Run, step: &Step) {
+    let Some(effect) = run.effect().filter(|effect| effect.action == ActionKind::Webhook) else {
+        return;
+    };
+    if matches!(step.action, Action::Plugin(_)) {
+        let left = vec![Value::Int(i64::from(run.pc)), effect.params.clone()];
+        stage.write(Write::Items(run.no, LEFT, left));
+    }
+}
+
+/// The request that an action of this run failed with before, if a person has it tried again.
+fn left_of(stage: &mut Stage<'_>, run: &Run) -> Result<Option<Effect>, ReadError> {
+    let Some(left) = stage.view().items(run.no, LEFT)? else { return Ok(None) };
+    match <[Value; 2]>::try_from(left) {
+        Ok([Value::Int(pc), Value::Map(fields)]) if pc == i64::from(run.pc) => {
+            stage.write(Write::ItemsGone(run.no, LEFT));
+            Ok(Some(request_of(run, fields, stage.now)))
+        }
+        // Of another step: this one is of `on_failure`.
+        _ => Ok(None),
+    }
+}
+
+/// A person takes the request of an action that failed, or whose fate is not known, as done: the action
+/// goes on with the next.
+pub(super) fn assume(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Result<(), ReadError> {
+    let assumed = Value::from([("assumed", Value::Bool(true))]);
+    if run.effect().is_none()
+        && let Some(effect) = left_of(stage, &run)?
+    {
+        run.wait = Wait::Effect(Box::new(effect));
+    }
+    match run.effect().map(|effect| effect.action) {
+        Some(ActionKind::Webhook) => answered(stage, run, step, assumed),
+        _ => effects::settle(stage, run, step, assumed),
+    }
+}
+
+/// Where what is left of a failed action lies, among the rows of what a run's children are for.
+pub(super) const LEFT: u32 = u32::MAX;
 
 /// How far an action is.
 struct Open {
@@ -110,9 +166,7 @@ impl Open {
         let room = limits::RESULT_BYTES / limits::ACTION_REQUESTS;
         let fits = effect.params.get(REST).is_none_or(|rest| *rest == Value::List(Vec::new()))
             && answers.is_empty();
-        // It was performed: an answer that is too large to keep does not make it a failure.
-        let kept = value.weight() <= if fits { limits::RESULT_BYTES } else { room };
-        answers.push(if kept { value } else { Value::from([("too_large", true.into())]) });
+        answers.push(shortened(value, if fits { limits::RESULT_BYTES } else { room }));
         Self { rest: list(&effect.params, REST), answers, list: flag(&effect.params) }
     }
 
@@ -133,4 +187,16 @@ impl Open {
     fn result(mut self) -> Value {
         if self.list { Value::List(self.answers) } else { self.answers.pop().unwrap_or_default() }
     }
+}
+
+/// An answer within its room: without its headers, and then without its body. It was performed, so that
+/// its answer is too large to keep does not make it a failure.
+fn shortened(mut answer: Value, room: usize) -> Value {
+    for field in ["headers", "body"] {
+        if let (true, Value::Map(fields)) = (answer.weight() > room, &mut answer) {
+            fields.remove(field);
+            fields.insert("truncated".into(), Value::Bool(true));
+        }
+    }
+    if answer.weight() > room { Value::from([("too_large", true.into())]) } else { answer }
 }

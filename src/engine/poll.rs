@@ -18,9 +18,19 @@ use super::stage::Stage;
 /// The longest rest after failures.
 const REST_MOST: Span = Span::from_secs(3600);
 
+/// How long another side may want to be left alone.
+const RETRY_AFTER_MOST: Span = Span::from_days(1);
+/// The code of a cause that is no failure: there was no room for what a poll would bring.
+const BUSY: &str = "busy";
+
 /// The window of a poll that begins: it asks at once.
 pub(super) fn begin(now: Instant) -> Window {
     Window { due: Some(now), ..Window::default() }
+}
+
+/// Whether a window is that of a poll.
+pub(super) fn is_poll(what: &str) -> bool {
+    what.starts_with("poll:")
 }
 
 /// It is time to ask.
@@ -53,7 +63,7 @@ pub(super) fn due(
 
 /// What came of asking. An answer that nobody waits for any more changes nothing.
 pub(super) fn answered(stage: &mut Stage<'_>, polled: Polled) -> Result<(), ReadError> {
-    let Polled { key, begun, found } = polled;
+    let Polled { key, begun, found, after } = polled;
     let Some(mut window) = stage.window(&key)? else { return Ok(()) };
     if window.times.first() != Some(&begun) {
         return Ok(());
@@ -62,15 +72,27 @@ pub(super) fn answered(stage: &mut Stage<'_>, polled: Polled) -> Result<(), Read
     let every = every(stage, &key);
     match found {
         Ok(Found { cursor, events, more }) => {
+            // Who says that there is more, and goes on from the same place, goes round in a circle.
+            let more = more && window.last.get("cursor") != Some(&cursor);
             window.count += events.len() as u64;
             for event in events {
                 // One with another payload than before is known by its id as well.
                 let _: Reply = admit::event(stage, event)?;
             }
             window.last = Value::from([("cursor", cursor)]);
-            window.due = if more { Some(stage.now) } else { every.map(|every| begun + every) };
+            window.due = match every {
+                Some(every) if more => Some(stage.now + limits::POLL_MORE.min(every)),
+                Some(every) => Some(begun + every),
+                None => None,
+            };
         }
-        Err(cause) => failed(stage, &key, &mut window, (begun, every, cause)),
+        // Ours, and no failure of the other side.
+        Err(cause) if &*cause.code == BUSY => window.due = every.map(|every| stage.now + every),
+        Err(cause) => {
+            failed(stage, &key, &mut window, (begun, every, cause));
+            let rest = after.unwrap_or(Span::ZERO).min(RETRY_AFTER_MOST);
+            window.due = window.due.max(Some(stage.now + rest));
+        }
     }
     stage.put_window(key, Some(window))
 }

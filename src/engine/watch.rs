@@ -24,6 +24,8 @@ const THROTTLE: &str = "throttle";
 pub(super) const REST: &str = "rest";
 /// That of the storm breaker.
 const STORM: &str = "storm";
+/// That of a metric, which counts its series.
+pub(super) const SERIES: &str = "series";
 /// In how long [`limits::STORM`] runs are too many.
 const STORM_TIME: Span = Span::from_secs(60);
 /// Windows looked at in one task.
@@ -180,6 +182,11 @@ fn other(
 ) -> Result<(), ReadError> {
     let span = workflow.and_then(|workflow| workflow.throttle).and_then(|throttle| throttle.per);
     match (&*key.what, span) {
+        // Nobody asks while its workflow is disabled or away; how far it is stays known.
+        (what, _) if poll::is_poll(what) => {
+            let window = Window { due: None, times: Vec::new(), ..window };
+            stage.put_window(key.clone(), Some(window))
+        }
         (THROTTLE, Some(span)) => {
             let oldest = stage.now - span;
             keep_times(stage, key.clone(), window, oldest, span)
@@ -431,8 +438,12 @@ pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
                 _ => continue,
             };
             let key = window_key(&bundle.main.name, id, None);
-            if stage.window(&key)?.is_none() {
-                stage.put_window(key, Some(window))?;
+            match stage.window(&key)? {
+                None => stage.put_window(key, Some(window))?,
+                Some(old) if old.due.is_none() && poll::is_poll(&key.what) => {
+                    stage.put_window(key, Some(Window { due: window.due, ..old }))?;
+                }
+                Some(_) => {}
             }
         }
     }
@@ -453,7 +464,7 @@ pub(super) fn collect(
     }
     for key in page {
         // What a workflow did stays counted however long its file is broken or away.
-        if matches!(&*key.what, THROTTLE | REST | STORM) {
+        if matches!(&*key.what, THROTTLE | REST | STORM | SERIES) || poll::is_poll(&key.what) {
             continue;
         }
         let bundle = stage.rules.workflows.get(&key.workflow);

@@ -101,6 +101,7 @@ impl Input {
                 key: polled.key.clone(),
                 begun: polled.begun,
                 found: Ok(Found::default()),
+                after: polled.after,
             })),
             other => other.clone(),
         }

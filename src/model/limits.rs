@@ -99,6 +99,10 @@ pub const SCRIPT_TIME: Span = Span::from_secs(5);
 pub const SCRIPT_TIME_MOST: Span = Span::from_secs(60);
 /// Scripts off the loop at a time: they compute, and leave a processor to the engine.
 pub const SCRIPTS: usize = 2;
+/// Deliveries of inbound webhooks under way at a time: a slow transform must not keep out events.
+pub const HOOK_REQUESTS: usize = 64;
+/// How long a delivery or a poll waits for its turn among the scripts.
+pub const SCRIPT_TURN: Span = Span::from_secs(5);
 /// Requests that one action of a plugin may ask for: they are performed one after the other.
 pub const ACTION_REQUESTS: usize = 16;
 /// Bytes of all of them: they are kept in the run's row until they are done.
@@ -109,12 +113,15 @@ pub const METRIC_LABELS: usize = 8;
 pub const LABEL_BYTES: usize = 100;
 /// Series of one metric, told apart by their labels: monitoring keeps each of them for ever.
 pub const METRIC_SERIES: usize = 1_000;
-/// Days that a series keeps apart; what is older stays in its total.
-pub const METRIC_DAYS: usize = 400;
+/// Days that a series keeps apart; what is older stays in its total. All of them are read and written again
+/// with each change.
+pub const METRIC_DAYS: usize = 100;
 /// Events that one answer to a poll may bring: one decision takes them all.
 pub const POLL_EVENTS: usize = 256;
 /// Bytes of the cursor of a poll.
 pub const CURSOR_BYTES: usize = 16 * 1024;
+/// How soon a poll that says there is more is asked again.
+pub const POLL_MORE: Span = Span::from_secs(1);
 /// How seldom a poll must ask at least: more often is a webhook's work.
 pub const POLL_EVERY_LEAST: Span = Span::from_secs(5);
 /// How long asking and understanding the answer may take.

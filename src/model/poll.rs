@@ -3,7 +3,7 @@
 use super::effect::Cause;
 use super::event::Draft;
 use super::id::Name;
-use super::time::Instant;
+use super::time::{Instant, Span};
 use super::value::{Text, Value};
 use super::window::WindowKey;
 
@@ -31,6 +31,8 @@ pub struct Polled {
     pub begun: Instant,
     /// What there was, or why nobody knows.
     pub found: Result<Found, Cause>,
+    /// How long the other side wants to be left alone.
+    pub after: Option<Span>,
 }
 
 /// What there was.

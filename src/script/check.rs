@@ -10,7 +10,7 @@ use crate::model::Value;
 
 use super::convert::to_value;
 use super::error::ScriptError;
-use super::functions::{ALIASES, HOLE, LATER, OWN, builtins};
+use super::functions::{ALIASES, HOLE, LATER, OWN, builtins, plain};
 use super::grant::Grant;
 use super::lexer::lex;
 use super::rewrite::Rewritten;
@@ -192,19 +192,20 @@ impl Checker<'_> {
             .iter()
             .map(|arg| arg.get_literal_value(None).and_then(|literal| to_value(&literal).ok()));
         let args: Vec<_> = receiver.into_iter().chain(literals).collect();
-        if let Some((message, help)) = self.wrong(&call.name, args.len(), method) {
+        let name = plain(&call.name);
+        if let Some((message, help)) = self.wrong(name, args.len(), method) {
             self.refuse(position, message, help);
-        } else if let Some((message, help)) = self.withheld(&call.name, &args) {
+        } else if let Some((message, help)) = self.withheld(name, &args) {
             self.refuse(position, message, Some(help));
         }
-        self.facts.calls.push((call.name.to_string(), args));
+        self.facts.calls.push((name.to_owned(), args));
     }
 
     /// Whether the compiler or the rewriting made this call, not the author.
     fn is_ours(&self, call: &FnCallExpr, position: Position) -> bool {
         let offset = self.rewritten.offset(position);
         let written =
-            self.source.get(offset..).is_some_and(|rest| rest.starts_with(call.name.as_str()));
+            self.source.get(offset..).is_some_and(|rest| rest.starts_with(plain(&call.name)));
         !written && [OWN, HOLE, "curry"].contains(&call.name.as_str())
     }
 

@@ -8,6 +8,7 @@ use super::chains::path_at;
 use super::check::covered;
 use super::convert::{human_type, to_value, type_name};
 use super::error::{EvalError, ScriptError};
+use super::functions;
 use super::grant::Grant;
 use super::lexer::{Kind, lex};
 use super::limits;
@@ -267,6 +268,7 @@ fn thrown_text(thrown: &Dynamic) -> String {
 /// From Rhai's `name (type, type)`.
 fn wrong_types(signature: &str) -> String {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
+    let name = functions::plain(name);
     let types: Vec<_> = types
         .strip_suffix(')')
         .unwrap_or(types)

@@ -8,6 +8,7 @@ use scoped_tls_hkt::scoped_thread_local;
 use crate::model::{Map, ReadError, Value};
 
 use super::explain::PluginText;
+use super::functions::Caller;
 use super::grant::Grant;
 use super::limits;
 
@@ -51,7 +52,7 @@ scoped_thread_local!(static CURRENT: for<'a> &'a Evaluation<'a>);
 /// One evaluation: whom its functions ask, and what they have asked so far.
 pub(super) struct Evaluation<'a> {
     host: &'a dyn Host,
-    /// Whose code may be calling: a function's source is the file of its plugin.
+    /// Whose code may be calling.
     plugins: &'a [PluginText],
     /// Whether it has taken too long; not asked where the count of operations is bound instead.
     stop: Option<&'a Stop<'a>>,
@@ -81,10 +82,13 @@ impl<'a> Evaluation<'a> {
         self.fault.into_inner().map_or(Ok(result), Err)
     }
 
-    /// What the plugin may do in whose file the calling code stands; `None`: a rule's expression.
-    fn grant(&self, source: Option<&str>) -> Option<&'a Grant> {
-        let file = source.filter(|file| !file.is_empty())?;
-        self.plugins.iter().find(|plugin| *plugin.file == *file).map(|plugin| &plugin.grant)
+    /// What the caller may do; `None`: anything, since a rule calls.
+    fn grant(&self, caller: Caller) -> Result<Option<&'a Grant>, Box<EvalAltResult>> {
+        let Some(index) = caller else { return Ok(None) };
+        match self.plugins.get(index) {
+            Some(plugin) => Ok(Some(&plugin.grant)),
+            None => Err("a plugin calls that is not there".into()),
+        }
     }
 
     /// Whether this thread is in the middle of an evaluation.
@@ -102,20 +106,32 @@ pub(super) fn is_late() -> bool {
 }
 
 /// The settings of the plugin that calls.
-pub(super) fn settings(source: Option<&str>) -> Result<Map, Box<EvalAltResult>> {
-    let found = CURRENT.is_set().then(|| {
-        CURRENT.with(|evaluation| evaluation.grant(source).and_then(|grant| grant.settings.clone()))
-    });
-    found.flatten().ok_or_else(|| "there are no settings here".into())
+pub(super) fn settings(caller: Caller) -> Result<Map, Box<EvalAltResult>> {
+    within(|evaluation| {
+        let settings = evaluation.grant(caller)?.and_then(|grant| grant.settings.clone());
+        settings.ok_or_else(|| "there are no settings here".into())
+    })
+}
+
+/// Whether the caller may have this secret put into a request.
+pub(super) fn may_use_secret(caller: Caller, name: &str) -> Result<(), Box<EvalAltResult>> {
+    within(|evaluation| match evaluation.grant(caller)? {
+        Some(grant) if !grant.permissions.secret(name) => {
+            Err(format!("this plugin has no permission for the secret `{name}`").into())
+        }
+        _ => Ok(()),
+    })
+}
+
+fn within<T>(
+    work: impl FnOnce(&Evaluation<'_>) -> Result<T, Box<EvalAltResult>>,
+) -> Result<T, Box<EvalAltResult>> {
+    if CURRENT.is_set() { CURRENT.with(work) } else { Err("this cannot be asked here".into()) }
 }
 
 /// `record(kind, id)` for the evaluation under way.
-pub(super) fn record(
-    source: Option<&str>,
-    kind: &str,
-    id: &str,
-) -> Result<Value, Box<EvalAltResult>> {
-    ask(source, kind, |evaluation| {
+pub(super) fn record(caller: Caller, kind: &str, id: &str) -> Result<Value, Box<EvalAltResult>> {
+    ask(caller, kind, |evaluation| {
         charge(&evaluation.rows, 1, limits::ROWS, "rows")?;
         Ok(evaluation.host.record(kind, id))
     })
@@ -123,11 +139,11 @@ pub(super) fn record(
 
 /// `records(…)` for the evaluation under way.
 pub(super) fn records(
-    source: Option<&str>,
+    caller: Caller,
     kind: &str,
     filter: Option<(&str, &Value)>,
 ) -> Result<Vec<Value>, Box<EvalAltResult>> {
-    ask(source, kind, |evaluation| {
+    ask(caller, kind, |evaluation| {
         let found = match evaluation.host.records(kind, filter) {
             Ok(Some(found)) => found,
             Ok(None) => return Err(too_many("rows", limits::ROWS).into()),
@@ -139,7 +155,7 @@ pub(super) fn records(
 }
 
 fn ask<T>(
-    source: Option<&str>,
+    caller: Caller,
     kind: &str,
     question: impl FnOnce(&Evaluation<'_>) -> Result<Result<T, ReadError>, Box<EvalAltResult>>,
 ) -> Result<T, Box<EvalAltResult>> {
@@ -147,7 +163,7 @@ fn ask<T>(
         return Err("records cannot be read here".into());
     }
     CURRENT.with(|evaluation| {
-        if evaluation.grant(source).is_some_and(|grant| !grant.permissions.record(kind)) {
+        if evaluation.grant(caller)?.is_some_and(|grant| !grant.permissions.record(kind)) {
             return Err(format!("this plugin has no permission for records of `{kind}`").into());
         }
         charge(&evaluation.reads, 1, limits::READS, "reads")?;

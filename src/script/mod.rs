@@ -35,6 +35,6 @@ pub use host::{Host, NoRecords};
 pub use plugins::{Function, PluginSource};
 pub use sandbox::{Expr, Sandbox, Stop};
 pub use scope::{Names, Scope, Shared};
-pub use secret::{SECRET_CLOSE, SECRET_OPEN, secret_marker, secrets_in};
+pub use secret::{SECRET_CLOSE, SECRET_OPEN, only_secrets, secret_marker, secrets_in};
 pub use shape::{Part, Shape};
 pub use suggest::closest;

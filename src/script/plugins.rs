@@ -73,7 +73,7 @@ impl Plugins {
         let mut errors = Vec::new();
         let mut compiled = Vec::new();
         for (index, plugin) in sources.iter().enumerate() {
-            match compile(engine, plugin) {
+            match compile(engine, index, plugin) {
                 Ok((ast, text)) => {
                     plugins.define(index, sources, &ast, table, &mut errors);
                     compiled.push((index, ast, text));
@@ -201,7 +201,11 @@ impl Plugins {
     }
 }
 
-fn compile(engine: &Engine, plugin: &PluginSource) -> Result<(AST, PluginText), ScriptError> {
+fn compile(
+    engine: &Engine,
+    index: usize,
+    plugin: &PluginSource,
+) -> Result<(AST, PluginText), ScriptError> {
     if plugin.source.len() > limits::PLUGIN_BYTES {
         return Err(ScriptError {
             offset: 0,
@@ -210,7 +214,7 @@ fn compile(engine: &Engine, plugin: &PluginSource) -> Result<(AST, PluginText), 
             help: Some("split it into several".to_owned()),
         });
     }
-    let rewritten = Rewritten::new(&plugin.source, true)?;
+    let rewritten = Rewritten::new(&plugin.source, Some(index))?;
     let mut ast = engine.compile(&rewritten.text).map_err(|error| {
         let mut found = parse_error(&error, &plugin.source, &rewritten, std::iter::empty());
         if let rhai::ParseErrorType::VariableUndefined(name) = error.err_type() {

@@ -1,6 +1,7 @@
 //! [`Rewritten`]: the text handed to Rhai, and how its places map back to what a person wrote.
 //!
-//! Five things of our language differ from Rhai's: words that Rhai reserves or cannot spell may be
+//! Functions whose permission depends on who calls are another for each caller. And five things of our
+//! language differ from Rhai's: words that Rhai reserves or cannot spell may be
 //! property names (`event.data.new`, `event.data.größe`), `x?.a` also reads what is missing, `'x'` is refused in rules, and a closure may
 //! use the variable it is called on: in `event.items.some(|i| i.n > event.limit)` Rhai holds `event`
 //! while the closure runs and cannot read it again, so the closure is called on a copy of the items.
@@ -12,7 +13,7 @@ use rhai::Position;
 
 use super::chains::chains;
 use super::error::ScriptError;
-use super::functions::{HOLE, OWN, is_read_only};
+use super::functions::{Caller, HOLE, OWN, OWNED, is_read_only, owned};
 use super::lexer::{Kind, Token, closing, lex};
 
 /// Words Rhai keeps for itself that are not keywords of its grammar.
@@ -82,13 +83,15 @@ struct Piece {
 }
 
 impl Rewritten {
-    /// Rewrites `source`; in rules, single quotes are an error.
-    pub(super) fn new(source: &str, single_quotes: bool) -> Result<Self, ScriptError> {
+    /// Rewrites `source`, of a rule's expression or of a plugin; in rules, single quotes are an error.
+    pub(super) fn new(source: &str, caller: Caller) -> Result<Self, ScriptError> {
+        let single_quotes = caller.is_some();
         let tokens = lex(source);
         if let Some(quoted) = tokens.iter().find(|t| t.kind == Kind::Quoted && !single_quotes) {
             return Err(single_quoted(quoted, source));
         }
         let mut edits = words(&tokens, source);
+        edits.extend(owned_calls(&tokens, source, caller));
         // In a plugin a hole may hold statements. Before the copies: where both begin, it is outside.
         if !single_quotes {
             edits.extend(holes(&tokens, source));
@@ -172,6 +175,22 @@ fn words(tokens: &[Token], source: &str) -> Vec<Edit> {
     edits
 }
 
+/// Calls of functions of which each caller has its own.
+fn owned_calls(tokens: &[Token], source: &str, caller: Caller) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    for (index, word) in tokens.iter().enumerate().filter(|(_, t)| t.kind == Kind::Word) {
+        let name = word.of(source);
+        let called = tokens.get(index + 1).is_some_and(|token| token.is(source, "("));
+        let before = index.checked_sub(1).and_then(|index| tokens.get(index));
+        let defined = before.is_some_and(|token| token.of(source) == "fn");
+        if called && !defined && OWNED.contains(&name) {
+            let with = owned(name, caller);
+            edits.push(Edit { replaced: word.start..word.end, with, place: word.start });
+        }
+    }
+    edits
+}
+
 /// A call around what stands in each hole of a back-tick text.
 fn holes(tokens: &[Token], source: &str) -> Vec<Edit> {
     let mut edits = Vec::new();
@@ -241,7 +260,7 @@ mod tests {
     use super::*;
 
     fn rewritten(source: &str) -> String {
-        Rewritten::new(source, false).unwrap().text
+        Rewritten::new(source, None).unwrap().text
     }
 
     #[test]
@@ -276,7 +295,7 @@ mod tests {
     #[test]
     fn places_map_back_to_the_original() {
         let source = "größe.new?.b +\n  ü?.c.zz";
-        let made = Rewritten::new(source, false).unwrap();
+        let made = Rewritten::new(source, None).unwrap();
         for word in ["größe", "new", "b", "+", "c", "zz"] {
             let in_text = made.text.find(word).unwrap();
             let (line, column) = line_and_column(&made.text, in_text);
@@ -289,11 +308,11 @@ mod tests {
 
     #[test]
     fn single_quotes_say_what_to_write() {
-        let error = Rewritten::new("ü == 'gold'", false).unwrap_err();
+        let error = Rewritten::new("ü == 'gold'", None).unwrap_err();
         assert_eq!((error.offset, error.len), (6, 6));
         assert_eq!(error.help.as_deref(), Some("write \"gold\""));
-        assert!(Rewritten::new("x == 'g'", true).is_ok());
-        assert!(Rewritten::new(r#"x == "it's" // 'a'"#, false).is_ok());
+        assert!(Rewritten::new("x == 'g'", Some(0)).is_ok());
+        assert!(Rewritten::new(r#"x == "it's" // 'a'"#, None).is_ok());
     }
 
     #[test]

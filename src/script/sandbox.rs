@@ -64,6 +64,9 @@ impl Sandbox {
         let mut engine = engine();
         let mut table = Table::new();
         let mut compiled = Plugins::compile(&engine, plugins, &mut table)?;
+        for caller in callers(plugins.len()) {
+            functions::register_for(&mut engine, caller);
+        }
         compiled.register(&mut engine)?;
         let builtin =
             functions::builtins().filter(|builtin| !builtin.plugin_only).map(|builtin| Function {
@@ -91,7 +94,7 @@ impl Sandbox {
                 format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
             return Err(whole(source, message));
         }
-        let rewritten = Rewritten::new(source, false)?;
+        let rewritten = Rewritten::new(source, None)?;
         let mut known = rhai::Scope::new();
         for name in names.all() {
             known.push_constant(name, ());
@@ -135,11 +138,11 @@ impl Sandbox {
         expr.eval_patiently(&scope, host, is_late)
     }
 
-    /// What the plugin may do that defines the public `function`; `None`: none does.
+    /// What the plugin may do that defines the public `function` of so many arguments; `None`: none does.
     #[must_use]
-    pub fn grant(&self, function: &str) -> Option<&Grant> {
+    pub fn grant(&self, function: &str, arity: usize) -> Option<&Grant> {
         self.0.table.named(function).iter().find_map(|signature| match signature.owner {
-            Owner::Plugin(at) => self.0.table.grants.get(at),
+            Owner::Plugin(at) if signature.arity == (arity, arity) => self.0.table.grants.get(at),
             _ => None,
         })
     }
@@ -212,6 +215,9 @@ impl Expr {
         let inner = &*self.0.sandbox.0;
         let patient = inner.patient.get_or_init(|| {
             let mut engine = engine();
+            for caller in callers(inner.plugins.len()) {
+                functions::register_for(&mut engine, caller);
+            }
             for module in &inner.modules {
                 engine.register_global_module(module.clone());
             }
@@ -303,6 +309,11 @@ impl std::fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sandbox({} plugins)", self.0.plugins.len())
     }
+}
+
+/// The rules, and each of so many plugins.
+fn callers(plugins: usize) -> impl Iterator<Item = functions::Caller> {
+    std::iter::once(None).chain((0..plugins).map(Some))
 }
 
 /// Why an evaluation is stopped that takes too long.

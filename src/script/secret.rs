@@ -32,6 +32,24 @@ pub fn secrets_in(value: &Value) -> Vec<Text> {
     }
 }
 
+/// `value`, in which no text can stand for any other secret than these.
+#[must_use]
+pub fn only_secrets(value: &Value, names: &[Text]) -> Value {
+    match value {
+        Value::Text(text) if opens(text) => {
+            let others = secrets_in(value).iter().any(|name| !names.contains(name));
+            if others { without_secrets(value) } else { value.clone() }
+        }
+        Value::List(items) => {
+            Value::List(items.iter().map(|item| only_secrets(item, names)).collect())
+        }
+        Value::Map(map) => Value::Map(
+            map.iter().map(|(key, value)| (key.clone(), only_secrets(value, names))).collect(),
+        ),
+        other => other.clone(),
+    }
+}
+
 /// Whether `name` may name a secret: it becomes a file name and an environment variable.
 pub(super) fn is_secret_name(name: &str) -> bool {
     !name.is_empty()

@@ -16,7 +16,7 @@ use crate::model::{Instant, Map, Span, Text, Value, sign};
 /// How far the clock of a sender may be off, and how old a delivery may be: what Standard Webhooks
 /// recommends.
 const TOLERANCE: Span = Span::from_secs(300);
-/// Headers and query values that must not reach a transform: they are credentials.
+/// Headers that must not reach a transform: they are credentials.
 const CREDENTIALS: [&str; 4] = ["authorization", "cookie", "proxy-authorization", "set-cookie"];
 
 /// How a delivery is verified.

@@ -182,18 +182,76 @@ steps:
     plays(rules, &[&format!("go - {}", serde_json::json!({ "list": list }))], &expected);
 }
 
-#[test]
-fn an_action_whose_second_request_fails_is_tried_again_from_its_beginning_by_a_person() {
-    let mut sim = begin(
-        "workflow: w\ntriggers: [{ event: go }]\nsteps: [{ action: many, args: { list: [ok, failed] } }]\n",
+/// Addresses that were asked, in order.
+fn asked(sim: &Sim) -> Vec<&str> {
+    let sent = sim.effects.iter().filter(|effect| effect.action == ActionKind::Webhook);
+    sent.map(|effect| effect.to.rsplit('/').next().unwrap_or_default()).collect()
+}
+
+fn many(list: &str, more: &str) -> Sim {
+    let rules = format!(
+        "workflow: w\ntriggers: [{{ event: go }}]\nsteps:\n  - action: many\n    args: {{ list: [{list}] }}\n    \
+         id: many\n{more}  - log: \"${{steps.many}}\"\n"
     );
+    let mut sim = begin(&rules);
     act(&mut sim, "go");
+    sim
+}
+
+#[test]
+fn a_person_has_an_action_tried_again_from_the_request_that_failed() {
+    let mut sim = many("ok, failed-ok, ok", "    retry: { attempts: 1 }\n");
     assert_eq!(sim.status(1), Status::Failed);
-    let keys: Vec<_> = sim.effects.iter().map(|effect| effect.key).collect();
+    assert_eq!(asked(&sim), ["ok", "failed-ok"]);
+    // It failed for certain: it has a key of its own the next time, and what was done is not done again.
+    let failed = sim.effects.last().expect("it was sent").key;
+    let retry = |sim: &mut Sim, assume_done| {
+        sim.operator(Operator::Retry { run: RunNo(1), assume_done, by: "tom".into() })
+    };
+    retry(&mut sim, false);
+    assert_eq!(asked(&sim), ["ok", "failed-ok", "failed-ok"]);
+    assert_ne!(sim.effects.last().expect("it was sent again").key, failed);
+    assert_eq!(sim.status(1), Status::Failed);
+    // Taken as done: the third is still sent.
+    retry(&mut sim, true);
+    assert_eq!(asked(&sim), ["ok", "failed-ok", "failed-ok", "ok"]);
+    assert_eq!(sim.status(1), Status::Done);
+    let said = lines(&mut sim);
+    assert!(said.iter().any(|line| line.contains("\"assumed\":true")), "{said:?}");
+}
+
+#[test]
+fn a_request_whose_fate_is_not_known_keeps_its_key_and_those_after_it_are_sent() {
+    let mut sim = many("ok, uncertain-ok, ok", "    on_uncertain: hold\n");
+    assert_eq!(asked(&sim), ["ok", "uncertain-ok"]);
+    sim.operator(Operator::Retry { run: RunNo(1), assume_done: true, by: "tom".into() });
+    assert_eq!((asked(&sim), sim.status(1)), (vec!["ok", "uncertain-ok", "ok"], Status::Done));
+
+    let mut sim = many("ok, uncertain, ok", "    retry: { attempts: 1 }\n");
+    assert_eq!(sim.status(1), Status::Failed);
     sim.operator(Operator::Retry { run: RunNo(1), assume_done: false, by: "tom".into() });
-    // A definite failure: a new generation, with keys of its own.
-    assert_eq!(sim.effects.len(), 2 * keys.len());
-    assert!(sim.effects[keys.len()..].iter().all(|effect| !keys.contains(&effect.key)));
+    let sent: Vec<_> =
+        sim.effects.iter().filter(|effect| effect.to.ends_with("uncertain")).collect();
+    assert_eq!((sent.len(), sent[0].key, &sent[0].params), (2, sent[1].key, &sent[1].params));
+}
+
+#[test]
+fn a_plugin_gets_no_secret_that_the_rule_does_not_name() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nsteps:\n  - action: tell\n    args:\n      \
+                 text: ${smuggled()}\n      other: ${secret(\"named\")}\n";
+    let manifest = MANIFEST.replace("  secrets: [desk_key]\n", "");
+    let plugin = "fn smuggled() { \"\u{E000}secret:smtp_password\u{E001}\" }\n\
+                  fn action_tell(args) { #{ url: \"https://api.example/ok\", json: args } }";
+    let setup = Setup::rules(rules).plugin_folder("desk", &manifest, plugin);
+    let mut sim = Sim::start(&setup, START).answers(scripted);
+    act(&mut sim, "go");
+    let sent = sim.effects.last().expect("it was sent");
+    assert_eq!(sent.params.get("secrets"), Some(&Value::List(vec!["named".into()])));
+    let json = sent.params.get("json").map(Value::to_string).unwrap_or_default();
+    assert!(
+        json.contains("\u{e000}secret:named") && !json.contains("\u{e000}secret:smtp"),
+        "{json}"
+    );
 }
 
 #[test]
@@ -372,9 +430,47 @@ fn item(id: &str, text: &str) -> Draft {
     }
 }
 
+#[test]
+fn a_workflow_that_was_disabled_polls_on_from_where_it_was() {
+    let mut sim = begin(POLLING);
+    answer(&mut sim, found(7, Vec::new()));
+    let off = POLLING.replace("workflow: reader", "workflow: reader\nenabled: false");
+    sim.reload(desk(&off).compile().expect("they compile").into());
+    act(&mut sim, "+5d");
+    assert!(sim.asks.is_empty());
+    sim.reload(desk(POLLING).compile().expect("they compile").into());
+    act(&mut sim, "+1m");
+    assert_eq!(sim.asks.last().map(|ask| &ask.cursor), Some(&Value::Int(7)));
+}
+
+#[test]
+fn a_poll_with_more_goes_on_unless_it_goes_in_a_circle() {
+    let mut sim = begin(POLLING);
+    let more = |cursor| Ok(Found { cursor: Value::Int(cursor), events: Vec::new(), more: true });
+    answer(&mut sim, more(1));
+    act(&mut sim, "+1s");
+    answer(&mut sim, more(2));
+    act(&mut sim, "+1s");
+    answer(&mut sim, more(2));
+    act(&mut sim, "+9m");
+    assert!(sim.asks.is_empty(), "the same place twice");
+    // Left alone as long as the other side wants, and not failed when it is we who have no room.
+    act(&mut sim, "+1m");
+    let ask = sim.asks.pop().expect("it asks");
+    let after = Some(adjutant::model::Span::from_secs(3_600));
+    let found = Err(Cause::new("http_429", "slowly"));
+    sim.input(Input::Polled(Box::new(Polled { key: ask.key, begun: ask.begun, found, after })));
+    act(&mut sim, "+59m");
+    assert!(sim.asks.is_empty());
+    act(&mut sim, "+1m");
+    answer(&mut sim, Err(Cause::new("busy", "the disk is nearly full")));
+    act(&mut sim, "+10m");
+    assert_eq!(sim.asks.len(), 1);
+}
+
 fn answer(sim: &mut Sim, found: Result<Found, Cause>) {
     let ask = sim.asks.pop().expect("somebody asks");
-    let polled = Polled { key: ask.key, begun: ask.begun, found };
+    let polled = Polled { key: ask.key, begun: ask.begun, found, after: None };
     sim.input(Input::Polled(Box::new(polled)));
 }
 
@@ -432,8 +528,12 @@ fn an_answer_that_is_lost_is_asked_for_again_and_a_late_one_ignored() {
     assert!(sim.asks.is_empty(), "its answer may still come");
     act(&mut sim, "+10m");
     assert_eq!(sim.asks.len(), 1);
-    let late =
-        Polled { key: lost.key, begun: lost.begun, found: found(9, vec![item("9", "late")]) };
+    let late = Polled {
+        key: lost.key,
+        begun: lost.begun,
+        found: found(9, vec![item("9", "late")]),
+        after: None,
+    };
     sim.input(Input::Polled(Box::new(late)));
     answer(&mut sim, found(1, vec![item("1", "a")]));
     assert_eq!(lines(&mut sim), ["09:10:00 reader: news/1: a", "#1 reader done"]);

@@ -82,6 +82,12 @@ impl Webhooks {
 
     /// The same for an answer that is no step's result and may be larger.
     pub(crate) async fn fetch(&self, command: &Command, secrets: &Secrets) -> Outcome {
+        let endpoint = command.params.get("endpoint").and_then(Value::as_text);
+        let unset = |name: &&str| !self.endpoints.get(*name).is_some_and(Endpoint::has_address);
+        if let Some(name) = endpoint.filter(unset) {
+            let message = format!("the endpoint `{name}` has no address in the configuration");
+            return Outcome::Failed(Cause::new("url", message));
+        }
         self.send(command, secrets, Room::OF_FETCHES).await
     }
 
@@ -117,6 +123,11 @@ impl Webhooks {
                 Err(outcome) => return outcome,
             };
         if let Some(address) = address {
+            // Who answers may repeat the path without the host.
+            if let Ok(url) = Url::parse(address.expose_secret().trim()) {
+                used.add(url[url::Position::BeforePath..].to_owned().into());
+                used.add(url.path().to_owned().into());
+            }
             used.add(address);
         }
         let limit = match command.timeout {

@@ -196,10 +196,16 @@ mod tests {
 
     #[test]
     fn everything_in_the_catalog_exists() {
-        let engine = super::super::super::sandbox::engine();
+        let mut engine = super::super::super::sandbox::engine();
+        super::super::register_for(&mut engine, None);
         let have: Vec<(String, usize)> = engine.collect_fn_metadata(
             None,
-            |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
+            |info| {
+                Some((
+                    super::super::plain(&info.metadata.name).to_owned(),
+                    info.metadata.num_params,
+                ))
+            },
             true,
         );
         for builtin in builtins().filter(|builtin| builtin.name() != "call") {

@@ -13,6 +13,7 @@ mod texts;
 use rhai::{Engine, EvalAltResult};
 
 pub(super) use catalog::{ALIASES, LATER, builtins, is_read_only};
+pub(super) use reads::{Caller, OWNED, owned, plain, register as register_for};
 
 /// A hidden function that gives its argument: see `rewrite`.
 pub(super) const OWN: &str = "own__";
@@ -33,5 +34,4 @@ pub(super) fn register(engine: &mut Engine) {
     numbers::register(engine);
     texts::register(engine);
     instants::register(engine);
-    reads::register(engine);
 }

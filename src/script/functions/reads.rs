@@ -1,6 +1,9 @@
 //! `record`, `records`, `secret` and `settings`.
 
-use rhai::{Array, Dynamic, Engine, INT, NativeCallContext};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::OnceLock;
+
+use rhai::{Array, Dynamic, Engine, INT};
 
 use crate::model::{Address, Value, is_name};
 
@@ -9,45 +12,65 @@ use super::super::host;
 use super::super::secret::{is_secret_name, secret_marker, without_secrets};
 use super::Answer;
 
-pub(super) fn register(engine: &mut Engine) {
-    engine.register_fn("record", |who: NativeCallContext<'_>, address: &str| -> Answer<Dynamic> {
+/// Whose code calls: an expression of a rule, or the plugin with this index.
+pub(in crate::script) type Caller = Option<usize>;
+
+/// What each caller has of its own, so that what it may do is known by the function it calls.
+pub(in crate::script) const OWNED: [&str; 4] = ["record", "records", "secret", "settings"];
+
+/// The name of such a function for a caller. It cannot be guessed, so no plugin can call another's, not
+/// even by a name that it makes at run time.
+pub(in crate::script) fn owned(name: &str, caller: Caller) -> String {
+    let caller = caller.map_or_else(|| "rule".to_owned(), |index| index.to_string());
+    format!("{name}{}{caller}", separator())
+}
+
+/// A name as people write it.
+pub(in crate::script) fn plain(name: &str) -> &str {
+    name.split_once(separator()).map_or(name, |(name, _)| name)
+}
+
+fn separator() -> &'static str {
+    static SEPARATOR: OnceLock<String> = OnceLock::new();
+    SEPARATOR.get_or_init(|| format!("__{:016x}_", RandomState::new().hash_one(0)))
+}
+
+/// Registers what `caller` has of its own.
+pub(in crate::script) fn register(engine: &mut Engine, caller: Caller) {
+    let name = |name| owned(name, caller);
+    engine.register_fn(name("record"), move |address: &str| -> Answer<Dynamic> {
         let address: Address = address.parse().map_err(|error| format!("{error}"))?;
-        Ok(read(&host::record(caller(&who), &address.kind, &address.id)?))
+        Ok(read(&host::record(caller, &address.kind, &address.id)?))
     });
-    engine.register_fn("record", |who: NativeCallContext<'_>, kind: &str, id: &str| {
-        one(&who, kind, id)
-    });
-    engine.register_fn("record", |who: NativeCallContext<'_>, kind: &str, id: INT| {
-        one(&who, kind, &id.to_string())
-    });
-    engine.register_fn("record", |other: Dynamic| -> Answer<Dynamic> {
+    engine.register_fn(name("record"), move |kind: &str, id: &str| one(caller, kind, id));
+    engine
+        .register_fn(name("record"), move |kind: &str, id: INT| one(caller, kind, &id.to_string()));
+    engine.register_fn(name("record"), |other: Dynamic| -> Answer<Dynamic> {
         Err(format!("`record` needs an address such as \"lead/42\", not {}", type_name(&other))
             .into())
     });
-    engine.register_fn("record", |_: Dynamic, id: Dynamic| -> Answer<Dynamic> {
+    engine.register_fn(name("record"), |_: Dynamic, id: Dynamic| -> Answer<Dynamic> {
         Err(format!("`record` needs a kind and an id, both text, not {}", type_name(&id)).into())
     });
-    engine.register_fn("records", |who: NativeCallContext<'_>, kind: &str| -> Answer<Array> {
-        many(&who, kind, None)
-    });
-    let indexed =
-        |who: NativeCallContext<'_>, kind: &str, index: &str, value: Dynamic| -> Answer<Array> {
-            let key = to_value(&value)?;
-            match &key {
-                Value::Null => return empty_key(kind, index, "()"),
-                Value::Text(text) if text.is_empty() => {
-                    return empty_key(kind, index, "an empty text");
-                }
-                Value::List(_) | Value::Map(_) => return empty_key(kind, index, key.type_name()),
-                _ => {}
+    engine.register_fn(name("records"), move |kind: &str| many(caller, kind, None));
+    let indexed = move |kind: &str, index: &str, value: Dynamic| -> Answer<Array> {
+        let key = to_value(&value)?;
+        match &key {
+            Value::Null => return empty_key(kind, index, "()"),
+            Value::Text(text) if text.is_empty() => {
+                return empty_key(kind, index, "an empty text");
             }
-            many(&who, kind, Some((index, &key)))
-        };
-    engine.register_fn("records", indexed);
-    engine.register_fn("settings", |who: NativeCallContext<'_>| -> Answer<Dynamic> {
-        Ok(to_dynamic(&Value::Map(host::settings(caller(&who))?)))
+            Value::List(_) | Value::Map(_) => return empty_key(kind, index, key.type_name()),
+            _ => {}
+        }
+        many(caller, kind, Some((index, &key)))
+    };
+    engine.register_fn(name("records"), indexed);
+    engine.register_fn(name("settings"), move || -> Answer<Dynamic> {
+        Ok(to_dynamic(&Value::Map(host::settings(caller)?)))
     });
-    engine.register_fn("secret", |name: &str| -> Answer<String> {
+    engine.register_fn(name("secret"), move |name: &str| -> Answer<String> {
+        host::may_use_secret(caller, name)?;
         if is_secret_name(name) {
             Ok(secret_marker(name))
         } else {
@@ -56,16 +79,16 @@ pub(super) fn register(engine: &mut Engine) {
     });
 }
 
-fn one(who: &NativeCallContext<'_>, kind: &str, id: &str) -> Answer<Dynamic> {
+fn one(caller: Caller, kind: &str, id: &str) -> Answer<Dynamic> {
     let address = Address::new(kind, id).map_err(|error| format!("{error}"))?;
-    Ok(read(&host::record(caller(who), &address.kind, &address.id)?))
+    Ok(read(&host::record(caller, &address.kind, &address.id)?))
 }
 
-fn many(who: &NativeCallContext<'_>, kind: &str, filter: Option<(&str, &Value)>) -> Answer<Array> {
+fn many(caller: Caller, kind: &str, filter: Option<(&str, &Value)>) -> Answer<Array> {
     if !is_name(kind) {
         return Err(format!("\"{kind}\" is not a kind of record").into());
     }
-    Ok(host::records(caller(who), kind, filter)?.iter().map(read).collect())
+    Ok(host::records(caller, kind, filter)?.iter().map(read).collect())
 }
 
 /// A record's texts come from outside.
@@ -75,9 +98,4 @@ fn read(value: &Value) -> Dynamic {
 
 fn empty_key(kind: &str, index: &str, what: &str) -> Answer<Array> {
     Err(format!("`records(\"{kind}\", \"{index}\", …)` looks for {what}, which is no key").into())
-}
-
-/// The file of the plugin whose code calls; `None` for an expression of a rule.
-fn caller<'c>(who: &'c NativeCallContext<'_>) -> Option<&'c str> {
-    who.call_source()
 }

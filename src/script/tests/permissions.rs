@@ -80,6 +80,46 @@ fn what_only_shows_at_run_time_is_refused_there() {
     assert_eq!(read("record(\"lead/42\").owner"), Ok("ana".into()));
     assert_eq!(read("record(\"deal/1\") == ()"), Ok(true.into()));
     assert!(read("of(\"deal/1\")").unwrap_err().contains("no permission"));
+    assert_eq!(
+        read("each([\"deal/1\"], |address| record(address) == ())"),
+        Ok(Value::List(vec![true.into()]))
+    );
+}
+
+#[test]
+fn a_function_keeps_the_permissions_of_whoever_wrote_it() {
+    // The first may read everything, and calls what it is given.
+    let all = Permissions { records: vec!["*".into()], ..Permissions::default() };
+    let open =
+        permitted("fn each(list, f) { list.map(f) }\nfn named(list, name) { list.map(name) }", all);
+    let mut closed = permitted(
+        "fn peek(kind) { each([kind], |kind| record(kind, \"1\")) }\n\
+         fn settled() { each([1], |n| settings().greeting) }\n\
+         fn mapper() { |kind| record(kind, \"1\") }\n\
+         fn by_name() { named([\"deal/1\"], \"rec\" + \"ord\") }\n\
+         fn smuggle() { named([\"key\"], \"sec\" + \"ret\") }\n\
+         fn asks(name) { secret(name) }",
+        leads(),
+    );
+    (closed.name, closed.file) = ("closed".into(), "plugins/closed.rhai".into());
+    closed.grant.settings = Some(Map::from([("greeting".into(), Value::from("mine"))]));
+    let sandbox = Sandbox::new(&[open, closed]).unwrap();
+    let called = |function: &str, arg: Option<&str>| {
+        let args: Vec<Shared> = arg.into_iter().map(|arg| Shared::new(arg.into())).collect();
+        call(&sandbox, function, &args).map_err(|error| error.to_string())
+    };
+    assert!(called("peek", Some("lead")).is_ok());
+    assert!(
+        called("peek", Some("deal")).unwrap_err().contains("no permission for records of `deal`")
+    );
+    assert_eq!(called("settled", None), Ok(Value::List(vec!["mine".into()])));
+    assert!(called("by_name", None).is_err() && called("smuggle", None).is_err());
+    assert!(called("asks", Some("key")).is_ok());
+    assert!(
+        called("asks", Some("smtp")).unwrap_err().contains("no permission for the secret `smtp`")
+    );
+    let rule = sandbox.expr("[\"deal\"].map(mapper())", &names()).unwrap().eval(&scope(), &Book);
+    assert!(rule.unwrap_err().to_string().contains("no permission for records of `deal`"));
 }
 
 #[test]
