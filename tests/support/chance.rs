@@ -37,6 +37,16 @@ impl Chance {
         self.next() % bound
     }
 
+    /// True once in so many times.
+    pub(crate) const fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    /// One of some things.
+    pub(crate) fn pick<T: Copy, const N: usize>(&mut self, of: [T; N]) -> T {
+        of[self.below(N as u64) as usize]
+    }
+
     /// A duration in milliseconds between two bounds.
     pub(crate) const fn millis(&mut self, from: u64, to: u64) -> Duration {
         Duration::from_millis(from + self.below(to - from))
