@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use adjutant::model::{
-    Draft, EffectKey, EffectState, Input, Instant, Map, Operator, RunNo, Span, Value, View as _,
-    Wait,
+    Draft, EffectKey, EffectState, Input, Instant, Map, Operator, Run, RunNo, Span, Status, Value,
+    View as _, Wait,
 };
 use adjutant::pump::Query;
 use adjutant::rules::RuleSet;
@@ -113,13 +113,13 @@ impl Story {
             8 => self.again(),
             _ if self.weather == Weather::Calm => return self.time(),
             9 => self.until_something(),
-            10 | 11 => self.operator(),
-            12 => return self.reload(),
-            13 => self.driver.tell(Input::Sweep),
-            14 => self.at_a_wrong_time(),
-            15 => self.late(),
-            16 => self.look(),
-            17 => return self.driver.stop(self.events.is_multiple_of(2)),
+            10..=12 => self.operator(),
+            13 => return self.reload(),
+            14 => self.driver.tell(Input::Sweep),
+            15 => self.at_a_wrong_time(),
+            16 => self.late(),
+            17 => self.look(),
+            18 => return self.driver.stop(self.events.is_multiple_of(2)),
             _ => return self.time(),
         }
         Ok(())
@@ -184,10 +184,24 @@ impl Story {
         RunNo(runs.saturating_sub(self.chance.below(12)).max(1))
     }
 
+    /// One that failed, or waits for a person, or can be acknowledged.
+    fn some_run_in_need(&mut self) -> Option<RunNo> {
+        let needs = |run: &Run| match &run.wait {
+            Wait::Effect(effect) => effect.state == EffectState::Held,
+            Wait::Join(join) => join.held,
+            _ => run.status == Status::Failed || run.ladder.is_some() && run.status.is_alive(),
+        };
+        let runs = self.driver.watch.runs.values();
+        let needy: Vec<RunNo> = runs.filter(|run| needs(run)).map(|run| run.no).collect();
+        needy.get(self.chance.below(needy.len().max(1) as u64) as usize).copied()
+    }
+
     fn operator(&mut self) {
-        let (run, by) = (self.some_run(), "tom".into());
+        let anybody = self.some_run();
+        let run = self.some_run_in_need().filter(|_| !self.chance.one_in(4)).unwrap_or(anybody);
+        let by = "tom".into();
         let assume_done = self.chance.one_in(3);
-        let operator = match self.chance.below(8) {
+        let operator = match self.chance.below(10) {
             0 => Operator::Cancel { run, reason: None, by },
             1 => Operator::Acknowledge { run, by },
             2 => Operator::Resolve { run, by },
