@@ -95,7 +95,10 @@ impl Tally {
                 self.runs += told.runs;
                 self.words.extend(told.words);
             }
-            Err(why) => drop(self.broken.insert(seed, why)),
+            Err(why) => {
+                say(&format!("SIMULATION_SEED={seed}: {why}"));
+                self.broken.insert(seed, why);
+            }
         }
         if (seed + 1).is_multiple_of(1_000) {
             say(&format!("{} seeds, {} runs, {} broken", seed + 1, self.runs, self.broken.len()));

@@ -66,7 +66,8 @@ pub(crate) fn is_in_time(
     let early =
         |until: Instant, what: &str| Err(format!("run {} {what} before {until}, at {now}", new.no));
     // One that failed of it before has a little longer, for the handling of that.
-    let over = new.reason.as_ref().filter(|_| old.failing.is_none() && !new.status.is_alive());
+    let ends = old.status.is_alive() && !new.status.is_alive() && old.failing.is_none();
+    let over = new.reason.as_ref().filter(|_| ends && !retried);
     let aged = over.is_some_and(|cause| cause.message.starts_with("its lifetime"));
     if aged && old.expires > now {
         return early(old.expires, "ended");
