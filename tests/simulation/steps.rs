@@ -147,7 +147,10 @@ impl<'c> Steps<'c> {
 
     fn record(&mut self, depth: u32) -> Value {
         let address = "lead/${event.data.get(\"n\") ?? 1}";
-        let mut step = match self.chance.below(7) {
+        let change = self.chance.below(7);
+        let mut step = match change {
+            // What fails, or not, by what others did to the record before.
+            _ if !self.is_wild() => json!({"record": address, "set": {"stage": "new"}}),
             0 => json!({"record": address, "create": {"stage": "new"}}),
             1 => json!({"record": address, "delete": true}),
             2 => json!({"record": address, "unset": ["count"]}),
