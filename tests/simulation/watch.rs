@@ -225,7 +225,8 @@ impl Watch {
         let Some(old) = old else { return Ok(()) };
         self.hashes.remove(&old.hash);
         let kept = match old.status {
-            Status::Failed => self.retention.failed_runs,
+            // A person may have given it up in the very batch that removed it.
+            Status::Failed if !self.cancelled.contains(&no) => self.retention.failed_runs,
             _ => self.retention.runs,
         };
         let over = old.ended.is_some_and(|ended| ended < now - kept);
