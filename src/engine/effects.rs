@@ -60,15 +60,6 @@ pub(super) fn arm(
         uncertain: false,
         state: EffectState::Pending,
     }));
-    begin(stage, cursor, step)
-}
-
-/// Starts the effect that a run waits for, if there is credit.
-pub(super) fn begin(
-    stage: &mut Stage<'_>,
-    cursor: &mut Cursor,
-    step: &Step,
-) -> Result<Flow, Fault> {
     match attempt(stage, cursor, step, Turn::Own)? {
         None => Ok(Flow::Wait),
         Some(reason) => {

@@ -12,7 +12,7 @@ use crate::rules::{Mode, Step};
 use super::advance::{keep, locate, trace};
 use super::alert;
 use super::fan;
-use super::plugin;
+use super::left;
 use super::stage::Stage;
 
 /// How a run ends.
@@ -61,6 +61,9 @@ pub(super) fn end(
 /// its workflow says for that.
 pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Result<(), ReadError> {
     let Ending { mut status, mut cause, result } = ending;
+    if status == Status::Failed {
+        left::keep(stage, &run);
+    }
     if status == Status::Failed
         && let Some(pc) = handler(stage, &run)
     {
@@ -128,6 +131,8 @@ fn handle(stage: &mut Stage<'_>, mut run: Run, pc: u32, cause: Cause) -> Result<
     run.failing = Some(Failing { cause: cause.clone(), pc: run.pc, uncertain });
     run.error = Some(cause);
     run.pc = pc;
+    // One that waited for a place has none, and needs none for this.
+    run.slot &= run.status != Status::Queued;
     run.status = Status::Active;
     run.wait = Wait::Ready;
     run.arms.clear();
@@ -232,7 +237,6 @@ pub(super) fn fail_step(
 ) -> Result<Option<Run>, ReadError> {
     let cause = placed(stage, &run, step, cause);
     let Some(target) = step.on_error else {
-        plugin::keep_left(stage, &run, step);
         trace(stage, &mut run, Trace::Failed(cause.clone(), "the run ends".into()));
         close(stage, run, Ending::failed(cause))?;
         return Ok(None);
@@ -268,6 +272,25 @@ pub(super) fn fail_step_and_go_on(
     if let Some(run) = fail_step(stage, run, step, cause)? {
         stage.push(Task::Advance { run: run.no });
         stage.put(run);
+    }
+    Ok(())
+}
+
+/// Runs looked at in one task.
+const QUEUED_PER_TASK: usize = 64;
+
+/// Other rules may give places to runs for which nobody has to end: where `max` is gone, or the workflow.
+pub(super) fn look_at_queues(stage: &mut Stage<'_>, after: RunNo) -> Result<(), ReadError> {
+    let page = stage.view().queued(after, QUEUED_PER_TASK);
+    if let (true, Some(last)) = (page.len() == QUEUED_PER_TASK, page.last()) {
+        stage.push_later(Task::Queues { after: *last });
+    }
+    let mut seen = BTreeSet::new();
+    for no in page {
+        let Some(run) = stage.run(no)?.filter(|run| run.slot) else { continue };
+        if seen.insert((run.workflow.clone(), run.key.clone())) {
+            stage.push(Task::Promote { workflow: run.workflow.clone(), key: run.key.clone() });
+        }
     }
     Ok(())
 }

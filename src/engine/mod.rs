@@ -14,6 +14,7 @@ mod fields;
 mod finish;
 mod gate;
 mod ladder;
+mod left;
 mod metric;
 mod operator;
 mod plugin;

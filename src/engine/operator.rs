@@ -11,6 +11,7 @@ use super::effects;
 use super::fan;
 use super::finish::{self, Ending};
 use super::ladder;
+use super::left;
 use super::plugin;
 use super::stage::Stage;
 use super::start::{Fault, arm_exits};
@@ -175,6 +176,13 @@ fn retry(
             }
         };
     }
+    if !held && let Some(effect) = left::take(stage, &cursor.run)? {
+        cursor.run.wait = Wait::Effect(Box::new(effect));
+        if !assume_done {
+            effects::start(stage, cursor, effects::Turn::Own)?;
+            return Ok(done(no, "retried"));
+        }
+    }
     match step {
         Some(step) if assume_done && matches!(step.action, Action::Plugin(_)) => {
             plugin::assume(stage, cursor.run, step)?;
@@ -207,8 +215,10 @@ fn revive(stage: &mut Stage<'_>, cursor: &mut Cursor) -> Result<(), Fault> {
     run.reason = None;
     run.ended = None;
     run.expires = expires;
-    // What may have been performed is repeated under its key, so that the receiver can tell.
-    if !std::mem::take(&mut run.uncertain) {
+    // An effect that may have been performed is kept with its key. One of before effects were kept is made
+    // anew under that key instead, so that the receiver can tell.
+    let kept = stage.view().items(run.no, left::LEFT)?.is_some();
+    if !std::mem::take(&mut run.uncertain) || kept {
         run.generation = run.generation.saturating_add(1);
     }
     Ok(())

@@ -6,9 +6,9 @@
 
 use crate::model::{
     ActionKind, Class, Effect, EffectState, Instant, Map, ReadError, Run, Text, Trace, Value, Wait,
-    Write, limits,
+    limits,
 };
-use crate::rules::{Action, PluginCall, Step};
+use crate::rules::{PluginCall, Step};
 
 use super::advance::{Cursor, Flow, trace};
 use super::effects::{self, Turn};
@@ -34,10 +34,6 @@ pub(super) fn arm(
     call: &PluginCall,
     asks: bool,
 ) -> Result<Flow, Fault> {
-    if asks && let Some(effect) = left_of(stage, &cursor.run)? {
-        cursor.run.wait = Wait::Effect(Box::new(effect));
-        return effects::begin(stage, cursor, step);
-    }
     let args: Result<Vec<Value>, Fault> =
         call.args.iter().map(|shape| eval(stage, cursor, shape)).collect();
     let params = Value::from([
@@ -82,17 +78,14 @@ pub(super) fn answered(
 
 /// The effect of one request, whose fields say how many were answered before it.
 fn request_of(run: &Run, fields: Map, armed: Instant) -> Effect {
-    let before = match fields.get(ANSWERS) {
-        Some(Value::List(answers)) => answers.len() as u16,
-        _ => 0,
-    };
-    let lane = fields.get("lane").and_then(Value::as_text).unwrap_or(LANE);
+    let params = Value::Map(fields);
+    let lane = params.get("lane").and_then(Value::as_text).unwrap_or(LANE);
     Effect {
-        key: effects::key_of(run, Some(before)),
+        key: effects::key_of(run, number(&params)),
         action: ActionKind::Webhook,
         lane: lane.into(),
         class: Class::Normal,
-        params: Value::Map(fields),
+        params,
         armed,
         attempts: 0,
         generation: run.generation,
@@ -101,48 +94,27 @@ fn request_of(run: &Run, fields: Map, armed: Instant) -> Effect {
     }
 }
 
-/// A step fails, and with it its run: what is left of an action is kept, so that a person's retry goes on
-/// with the request that failed and repeats none before it.
-pub(super) fn keep_left(stage: &mut Stage<'_>, run: &Run, step: &Step) {
-    let Some(effect) = run.effect().filter(|effect| effect.action == ActionKind::Webhook) else {
-        return;
-    };
-    if matches!(step.action, Action::Plugin(_)) {
-        let left = vec![Value::Int(i64::from(run.pc)), effect.params.clone()];
-        stage.write(Write::Items(run.no, LEFT, left));
+/// Whether an effect is a request of an action.
+pub(super) fn is_request(effect: &Effect) -> bool {
+    effect.params.get(REST).is_some()
+}
+
+/// Which request of an action has these fields; `None`: they are those of another effect.
+pub(super) fn number(fields: &Value) -> Option<u16> {
+    match fields.get(ANSWERS)? {
+        Value::List(answers) => u16::try_from(answers.len()).ok(),
+        _ => None,
     }
 }
 
-/// The request that an action of this run failed with before, if a person has it tried again.
-fn left_of(stage: &mut Stage<'_>, run: &Run) -> Result<Option<Effect>, ReadError> {
-    let Some(left) = stage.view().items(run.no, LEFT)? else { return Ok(None) };
-    match <[Value; 2]>::try_from(left) {
-        Ok([Value::Int(pc), Value::Map(fields)]) if pc == i64::from(run.pc) => {
-            stage.write(Write::ItemsGone(run.no, LEFT));
-            Ok(Some(request_of(run, fields, stage.now)))
-        }
-        // Of another step: this one is of `on_failure`.
-        _ => Ok(None),
-    }
-}
-
-/// A person takes the request of an action that failed, or whose fate is not known, as done: the action
-/// goes on with the next.
-pub(super) fn assume(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Result<(), ReadError> {
+/// A person takes the effect of an action as done: of a request the action goes on with the next.
+pub(super) fn assume(stage: &mut Stage<'_>, run: Run, step: &Step) -> Result<(), ReadError> {
     let assumed = Value::from([("assumed", Value::Bool(true))]);
-    if run.effect().is_none()
-        && let Some(effect) = left_of(stage, &run)?
-    {
-        run.wait = Wait::Effect(Box::new(effect));
-    }
-    match run.effect().map(|effect| effect.action) {
-        Some(ActionKind::Webhook) => answered(stage, run, step, assumed),
+    match run.effect() {
+        Some(effect) if is_request(effect) => answered(stage, run, step, assumed),
         _ => effects::settle(stage, run, step, assumed),
     }
 }
-
-/// Where what is left of a failed action lies, among the rows of what a run's children are for.
-pub(super) const LEFT: u32 = u32::MAX;
 
 /// How far an action is.
 struct Open {

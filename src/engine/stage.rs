@@ -114,6 +114,7 @@ impl<'a> Stage<'a> {
                 Task::Fan { run } => fan::go_on(self, run)?,
                 Task::Orphans { run } => fan::orphans(self, run)?,
                 Task::Windows { after } => watch::collect(self, after)?,
+                Task::Queues { after } => finish::look_at_queues(self, after)?,
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::model::{BundleId, EventNo, ReadError, RunNo, Status, Task, Write};
 
-use super::plugin;
+use super::left;
 use super::stage::Stage;
 
 /// Rows looked at in one task: a millisecond or two, which those who wait for an answer hardly notice.
@@ -69,7 +69,7 @@ pub(super) fn runs(stage: &mut Stage<'_>, after: RunNo) -> Result<(), ReadError>
         let old = run.ended.is_some_and(|ended| ended < stage.now - kept);
         if old && stage.view().children(run.no).is_empty() {
             if matches!(run.status, Status::Failed | Status::Cancelled) {
-                stage.write(Write::ItemsGone(run.no, plugin::LEFT));
+                stage.write(Write::ItemsGone(run.no, left::LEFT));
             }
             stage.write(Write::RunGone(run));
         }

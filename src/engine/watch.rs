@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Code, Draft, Duration, Event, Instant, Lineage, Map, ReadError, Span, StoredEvent, Task, Text,
-    Value, Verdict, Window, WindowKey, limits,
+    Code, Draft, Duration, Event, Instant, Lineage, Map, ReadError, RunNo, Span, StoredEvent, Task,
+    Text, Value, Verdict, Window, WindowKey, limits,
 };
 use crate::rules::{Bundle, CatchUp, Schedule, Throttle, TriggerKind, Workflow};
 use crate::script::{EvalError, Scope};
@@ -448,6 +448,9 @@ pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
         }
     }
     stage.push_later(Task::Windows { after: None });
+    if !stage.view().queued(RunNo(0), 1).is_empty() {
+        stage.push_later(Task::Queues { after: RunNo(0) });
+    }
     Ok(())
 }
 

@@ -72,4 +72,9 @@ pub enum Task {
         /// The last one looked at.
         after: Option<(Name, Text, Text)>,
     },
+    /// Look for runs that wait for a place which the rules in force give them, those after a run.
+    Queues {
+        /// The last one looked at.
+        after: RunNo,
+    },
 }

@@ -106,6 +106,8 @@ pub trait View {
     /// Living runs that count for `mode` and `max` of a workflow, oldest first; with a key, only
     /// those of that key. At most `limit`.
     fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo>;
+    /// Runs in the queue of their key or workflow, in order, after `after`, at most `limit`.
+    fn queued(&self, after: RunNo, limit: usize) -> Vec<RunNo>;
     /// Living children of a run.
     fn children(&self, run: RunNo) -> Vec<RunNo>;
     /// A piece of what the children of a run are for, if none of them has begun.

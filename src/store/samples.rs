@@ -21,7 +21,7 @@ const WORDS: [&str; 10] =
 
 pub(super) const WAITS: usize = 9;
 pub(super) const TRACES: usize = 21;
-pub(super) const TASKS: usize = 11;
+pub(super) const TASKS: usize = 12;
 pub(super) const VALUES: usize = 9;
 pub(super) const CODES: usize = 14;
 
@@ -78,6 +78,7 @@ fn task_kind(task: &Task) -> usize {
         Task::Fan { .. } => 8,
         Task::Orphans { .. } => 9,
         Task::Windows { .. } => 10,
+        Task::Queues { .. } => 11,
     }
 }
 
@@ -475,7 +476,8 @@ impl Samples {
             7 => Task::Closed { run },
             8 => Task::Fan { run },
             9 => Task::Orphans { run },
-            _ => Task::Windows { after: self.maybe(|s| (s.text(), s.text(), s.text())) },
+            10 => Task::Windows { after: self.maybe(|s| (s.text(), s.text(), s.text())) },
+            _ => Task::Queues { after: run },
         };
         assert_eq!(task_kind(&task), kind);
         task

@@ -212,3 +212,31 @@ steps: [{ email: a@x.example, purpose: internal, subject: s, text: t }]
     assert!(order.windows(2).all(|two| two[0] != two[1]), "{order:?}");
     assert_eq!(sim.state().in_flight(), 0);
 }
+
+#[test]
+fn a_person_repeats_what_may_have_happened_with_the_same_content_under_the_same_key() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nsteps:\n  - webhook: https://x.example/uncertain\n    \
+                 retry: { attempts: 1 }\n    json: { stage: '${record(\"lead\", \"1\")?.stage}' }\n\
+                 on_failure:\n  - webhook: https://x.example/ok\n    json: { at: '${now.to_string()}' }\n  \
+                 - emit: told\n  - call: c\n---\nworkflow: c\ntriggers: []\nsteps: [{ log: called }]\n---\n\
+                 workflow: set\ntriggers: [{ event: set }]\nsteps: [{ record: lead/1, set: { stage: new } }]\n";
+    let mut sim = begin(rules);
+    act(&mut sim, "go");
+    act(&mut sim, "set");
+    act(&mut sim, "+1h");
+    act(&mut sim, "retry 1");
+    let to = |path: &str| {
+        let sent = sim.effects.iter().filter(|effect| effect.to.ends_with(path));
+        sent.map(|effect| (effect.key, effect.params.clone())).collect::<Vec<_>>()
+    };
+    let (sent, told) = (to("/uncertain"), to("/ok"));
+    assert_eq!((sent.len(), &sent[0]), (2, &sent[1]));
+    // What is told about the second failure is another thing than what was told about the first.
+    assert_eq!(told.len(), 2);
+    assert_ne!(told[0].0, told[1].0);
+    let events = sim.events_of("told");
+    assert_eq!(events.len(), 2);
+    assert_ne!(events[0].id, events[1].id);
+    // No two runs are the same, and no key has two contents.
+    sim.final_state();
+}

@@ -1,6 +1,11 @@
 //! `mode`, `key` and `max`: who begins, who waits, who goes next.
 
-use crate::play::plays;
+use std::sync::Arc;
+
+use adjutant::model::Status;
+
+use crate::play::{act, begin, plays};
+use crate::support::sim::{Setup, Sim};
 
 fn rules(options: &str) -> String {
     format!(
@@ -146,4 +151,35 @@ fn a_queued_run_can_exit() {
             "#2 w done: bye (event 3) ended it",
         ],
     );
+}
+
+#[test]
+fn rules_without_max_let_those_go_that_waited_for_a_place() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nkey: ${event.subject}\nmax: 1\nsteps: [{ delay: 10m }]\n";
+    let without = rules.replace("max: 1\n", "");
+    let gone = "workflow: other\ntriggers: [{ event: go }]\nsteps: [{ log: hi }]\n";
+    for after in [&*without, gone] {
+        let mut sim = begin(rules);
+        act(&mut sim, "go a");
+        act(&mut sim, "go b");
+        act(&mut sim, "go c");
+        sim.reload(Arc::new(Setup::rules(after).compile().expect("they compile")));
+        let alive = [1, 2, 3].map(|no| sim.status(no));
+        assert_eq!(alive, [Status::Active; 3], "{after}");
+        act(&mut sim, "+11m");
+        assert_eq!([1, 2, 3].map(|no| sim.status(no)), [Status::Done; 3]);
+    }
+}
+
+#[test]
+fn what_handles_the_failure_of_one_that_waited_takes_nobodys_place() {
+    let rules = "workflow: w\ntriggers: [{ event: go }]\nkey: k\nmode: queued\nlifetime: 20m\n\
+                 steps: [{ wait_for: x, timeout: 1d }]\non_failure: [{ delay: 10m }]\n";
+    let mut sim = begin(rules);
+    for line in ["go", "+10m", "go", "go", "+21m"] {
+        act(&mut sim, line);
+    }
+    let holds = |sim: &Sim, no: u64| sim.run(no).slot && sim.status(no) == Status::Active;
+    let holders = (1..=3).filter(|no| holds(&sim, *no)).count();
+    assert!(holders <= 1, "{holders} hold one place");
 }

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::avoided;
 use crate::steps::Steps;
 use crate::support::chance::Chance;
 use crate::support::sim::Setup;
@@ -66,9 +65,7 @@ impl Rules {
             let below = chance.pick(["up", "callee", "helper"]);
             let clocked = chance.pick(["often", "quiet", "hourly"]);
             match chance.below(8) {
-                0 if avoided::may_lose(rules.documents.get(name)) => {
-                    rules.documents.remove(name);
-                }
+                0 => drop(rules.documents.remove(name)),
                 1 => rules.renew(chance, below),
                 2 => rules.renew(chance, clocked),
                 3 => rules.turn(chance, name),
@@ -102,17 +99,12 @@ impl Rules {
 
     fn renew(&mut self, chance: &mut Chance, name: &str) {
         let weather = self.weather;
-        let max = self.documents.get(name).filter(|old| !avoided::may_lose(Some(old)));
-        let max = max.map(|old| old["max"].clone());
-        let mut document = match name {
-            "up" | "over" => policy(&mut Steps::new(chance, (weather, name), 2), name),
-            "callee" => called(&mut Steps::new(chance, (weather, name), 1), name),
-            "helper" => called(&mut Steps::new(chance, (weather, name), 2), name),
-            _ => started(&mut Steps::new(chance, (weather, name), 0), name),
+        let document = match name {
+            "up" | "over" => policy(&mut Steps::new(chance, weather, 2), name),
+            "callee" => called(&mut Steps::new(chance, weather, 1), name),
+            "helper" => called(&mut Steps::new(chance, weather, 2), name),
+            _ => started(&mut Steps::new(chance, weather, 0), name),
         };
-        if let (Some(max), None) = (max, document.get("max")) {
-            document["max"] = max;
-        }
         self.documents.insert(name.to_owned(), document);
     }
 
@@ -202,7 +194,7 @@ fn started(steps: &mut Steps<'_>, name: &str) -> Value {
         options(steps, fields);
     }
     fields.insert("steps".into(), json!(steps.block(0)));
-    if !avoided::PLAIN.contains(&name) && steps.chance.one_in(3) {
+    if steps.chance.one_in(3) {
         fields.insert("on_failure".into(), json!(steps.block(1)));
     }
     document

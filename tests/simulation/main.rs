@@ -11,7 +11,6 @@
 //! SIMULATION_SEEDS=100000 cargo test --release --test simulation -- --nocapture
 //! ```
 
-mod avoided;
 mod diary;
 mod driver;
 mod faults;

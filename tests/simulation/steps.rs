@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::avoided;
 use crate::grammar::Weather;
 use crate::support::chance::Chance;
 
@@ -26,13 +25,9 @@ pub(crate) struct Steps<'c> {
 }
 
 impl<'c> Steps<'c> {
-    /// Of the document of this name.
-    pub(crate) fn new(
-        chance: &'c mut Chance,
-        (weather, name): (Weather, &str),
-        level: u32,
-    ) -> Self {
-        let reads = weather == Weather::Wild && !avoided::PLAIN.contains(&name);
+    /// Of a document whose runs lie so many calls deep.
+    pub(crate) fn new(chance: &'c mut Chance, weather: Weather, level: u32) -> Self {
+        let reads = weather == Weather::Wild;
         Self { chance, weather, reads, level, ids: 0, emits: 0, fans: 0 }
     }
 

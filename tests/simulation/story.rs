@@ -11,7 +11,6 @@ use adjutant::pump::Query;
 use adjutant::rules::RuleSet;
 use adjutant::store::Store as _;
 
-use crate::avoided;
 use crate::diary::Diary;
 use crate::driver::{Asked, Driver};
 use crate::faults::Faults;
@@ -209,10 +208,7 @@ impl Story {
             4 => Operator::Reset { workflow: "alpha".into(), by },
             _ => Operator::Retry { run, assume_done, by },
         };
-        let row = self.driver.state().run(run).ok().flatten();
-        if avoided::may_be_asked(&operator, row.as_deref()) {
-            self.driver.operator(operator);
-        }
+        self.driver.operator(operator);
     }
 
     fn reload(&mut self) -> Result<(), String> {

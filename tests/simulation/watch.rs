@@ -14,7 +14,7 @@ use adjutant::rules::{Mode, RuleSet};
 use adjutant::store::{Batch, Op, State};
 
 use crate::seen::Seen;
-use crate::{avoided, waits};
+use crate::waits;
 
 /// The first byte of the key of a run's row; its number follows.
 const RUN: u8 = b'r';
@@ -244,7 +244,7 @@ impl Watch {
         for no in &self.alive {
             let run = &self.runs[no];
             let Some(turns) = self.turns.get(&run.workflow) else { continue };
-            if !avoided::counts(run) || *no < turns.since || self.retried.contains(no) {
+            if !run.slot || *no < turns.since || self.retried.contains(no) {
                 continue;
             }
             let goes = run.status == Status::Active;

@@ -35,6 +35,8 @@ pub(super) struct Index {
     about: BTreeSet<u64>,
     pub(super) known: Known,
     alive: Numbers,
+    /// In the queue of their key or workflow, or waiting for events to come to rest.
+    queued: Numbers,
     /// Dead letters.
     failed: Numbers,
     /// Events that began runs which live, or failed and may be retried.
@@ -124,6 +126,9 @@ impl Index {
             return;
         }
         self.alive.insert(head.no.0);
+        if head.status == Status::Queued {
+            self.queued.insert(head.no.0);
+        }
         self.used.add(head.event);
         *self.pins.entry(head.bundle).or_default() += 1;
         if let Some(due) = head.due {
@@ -155,6 +160,7 @@ impl Index {
             return;
         }
         self.alive.remove(head.no.0);
+        self.queued.remove(head.no.0);
         self.used.take(head.event);
         self.unpin(head.bundle);
         if let Some(due) = head.due {
@@ -217,6 +223,7 @@ impl Index {
         self.holders.retain(|(_, _, no)| *no != run);
         self.children.retain(|(_, no)| *no != run);
         self.alive.remove(run.0);
+        self.queued.remove(run.0);
         self.failed.remove(run.0);
         self.ladders.remove(run.0);
         self.lanes.put_aside(run);
@@ -266,6 +273,10 @@ impl Index {
             .take(limit)
             .map(|(_, no)| *no)
             .collect()
+    }
+
+    pub(super) fn queued(&self, after: RunNo, limit: usize) -> Vec<RunNo> {
+        self.queued.ascending(after.0 + 1).take(limit).map(RunNo).collect()
     }
 
     pub(super) fn holders(&self, workflow: &str, key: Option<&str>, limit: usize) -> Vec<RunNo> {

@@ -37,6 +37,17 @@ impl Numbers {
         self.words.get(&(number / WORD)).is_some_and(|word| word & bit(number) != 0)
     }
 
+    /// Those from a number on, the least first.
+    pub(super) fn ascending(&self, from: u64) -> impl Iterator<Item = u64> + '_ {
+        self.words
+            .range(from / WORD..)
+            .flat_map(move |(at, word)| {
+                let (first, word) = (at * WORD, *word);
+                (0..WORD).filter(move |n| word & bit(*n) != 0).map(move |n| first + n)
+            })
+            .skip_while(move |number| *number < from)
+    }
+
     /// The greatest first.
     pub(super) fn descending(&self) -> impl Iterator<Item = u64> + '_ {
         self.words.iter().rev().flat_map(|(at, word)| {

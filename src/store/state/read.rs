@@ -285,6 +285,10 @@ impl View for State {
         self.index.holders(workflow, key, limit)
     }
 
+    fn queued(&self, after: RunNo, limit: usize) -> Vec<RunNo> {
+        self.index.queued(after, limit)
+    }
+
     fn children(&self, run: RunNo) -> Vec<RunNo> {
         self.index.children(run)
     }
