@@ -7,12 +7,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use adjutant::actions::render;
 use adjutant::model::{
-    Draft, EventNo, Input, Instant, Operator, ReadError, Refusal, Reply, Retention, RunNo, Span,
-    Text, View as _,
+    ActionKind, Command, Draft, EventNo, Input, Instant, Operator, Outcome, ReadError, Refusal,
+    Reply, Retention, RunNo, Span, Text, View as _,
 };
 use adjutant::pump::{Answer, Pump, Query, Released, Response};
-use adjutant::rules::RuleSet;
+use adjutant::rules::{Bundle, RuleSet};
+use adjutant::script::NoRecords;
 use adjutant::store::{Batch, Faulty, MemoryStore, State, Store, StoreError};
 
 use crate::diary::Diary;
@@ -209,6 +211,9 @@ impl Driver {
             self.write()?;
             more = true;
         }
+        for polled in self.outside.found(self.now) {
+            self.tell(Input::Polled(Box::new(polled)));
+        }
         for settled in self.outside.arrived(self.now) {
             if !self.planted.loses_outcome() {
                 self.tell(Input::Outcome(settled));
@@ -291,9 +296,12 @@ impl Driver {
             let retried = self.watch.retried.contains(&command.run);
             for _ in 0..self.planted.performances() {
                 let at = (self.now, self.life);
-                self.outside.perform(&command, &self.watch.durable, at, retried)?;
+                let computed = bundle.as_ref().and_then(|bundle| compute(&command, bundle));
+                let performed = (&command, computed);
+                self.outside.perform(performed, &self.watch.durable, at, retried)?;
             }
         }
+        self.outside.asked(released.asks, self.now);
         for (run, _, text) in released.said {
             self.diary.note(|| format!("{} {run} says {text}", self.now));
         }
@@ -420,4 +428,10 @@ fn open(
     now: Instant,
 ) -> Result<Pump<u64>, ReadError> {
     Ok(Pump::open(disk.clone(), rules.clone(), now)?.keeping(RETENTION))
+}
+
+/// What a script comes to; other effects end as the outside says.
+fn compute(command: &Command, bundle: &Bundle) -> Option<Outcome> {
+    let is_script = command.action == ActionKind::Script;
+    is_script.then(|| render::script(command, &bundle.sandbox, &NoRecords, &|| false))
 }

@@ -18,6 +18,25 @@ pub(crate) const SUBJECTS: [&str; 3] = ["lead/1", "lead/2", "lead/3"];
 /// Workflows that events start.
 const STARTED: [&str; 4] = ["alpha", "beta", "gamma", "delta"];
 
+/// A plugin for `script`, `action` and `poll`.
+const MANIFEST: &str =
+    "name: deeds\nversion: 1.0.0\npermissions: { hosts: [x.example, y.example], secrets: [key] }\n";
+const DEEDS: &str = r#"
+fn twice(n) { if n == 3 { throw "three" } n * 2 }
+
+fn action_deeds(args) {
+    let deed = |at| #{
+        url: if at % 2 == 0 { "https://x.example/deed" } else { "https://y.example/deed" },
+        headers: #{ "x-key": secret("key") },
+        json: #{ at: at, of: args.of },
+    };
+    switch args.n { 0 => (), 1 => deed.call(0), _ => [0, 1, 2].extract(0, args.n).map(deed) }
+}
+
+fn news(cursor) { #{ url: "https://x.example/news" } }
+fn news(cursor, answer) { #{ cursor: answer.body } }
+"#;
+
 /// How much a story may depend on the order and the time of what happens in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Weather {
@@ -49,7 +68,7 @@ impl Rules {
             rules.renew(chance, "up");
             rules.renew(chance, "over");
         }
-        for name in ["often", "quiet", "hourly", "staged", "watcher"] {
+        for name in ["often", "quiet", "hourly", "reader", "staged", "watcher"] {
             if weather == Weather::Wild && chance.one_in(3) {
                 rules.renew(chance, name);
             }
@@ -63,7 +82,7 @@ impl Rules {
         for _ in 0..=chance.below(3) {
             let name = chance.pick(STARTED);
             let below = chance.pick(["up", "callee", "helper"]);
-            let clocked = chance.pick(["often", "quiet", "hourly"]);
+            let clocked = chance.pick(["often", "quiet", "hourly", "reader"]);
             match chance.below(8) {
                 0 => drop(rules.documents.remove(name)),
                 1 => rules.renew(chance, below),
@@ -94,7 +113,7 @@ impl Rules {
 
     /// Ready to compile.
     pub(crate) fn setup(&self) -> Setup {
-        Setup::rules(&self.text())
+        Setup::rules(&self.text()).plugin_folder("deeds", MANIFEST, DEEDS)
     }
 
     fn renew(&mut self, chance: &mut Chance, name: &str) {
@@ -256,6 +275,7 @@ fn triggers(steps: &mut Steps<'_>, name: &str) -> Value {
             json!([{"count": ["go", "ping"], "by": by, "at_least": 2, "within": "1h"}])
         }
         "quiet" => json!([{"absent": "ping", "by": by, "for": "40m"}]),
+        "reader" => json!([{"poll": "news", "every": "5h"}]),
         "hourly" => {
             let catchup = steps.chance.pick(["none", "last", "all"]);
             json!([{"schedule": "0 */6 * * *", "timezone": "Europe/Berlin", "catchup": catchup}])

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use adjutant::model::{
-    Cause, Command, EffectKey, Instant, Outcome, RunNo, Settled, Span, Value, View as _,
+    Ask, Cause, Command, Draft, EffectKey, Found, Instant, Map, Outcome, Polled, RunNo, Settled,
+    Span, Value, View as _,
 };
 use adjutant::store::State;
 
@@ -30,6 +31,8 @@ pub(crate) struct Outside {
     /// Those that arrived, for arriving once more.
     past: Vec<Settled>,
     performed: u64,
+    /// Polls that are under way, by when they are answered.
+    asked: BTreeMap<(Instant, u64), Ask>,
 }
 
 impl Outside {
@@ -40,13 +43,49 @@ impl Outside {
             under_way: BTreeMap::new(),
             past: Vec::new(),
             performed: 0,
+            asked: BTreeMap::new(),
         }
+    }
+
+    /// Somebody asks what is new.
+    pub(crate) fn asked(&mut self, asks: Vec<Ask>, now: Instant) {
+        for ask in asks {
+            self.performed += 1;
+            let takes = Span::from_secs((self.performed % 90) as i64);
+            self.asked.insert((now + takes, self.performed), ask);
+        }
+    }
+
+    /// What there was for those who asked: what comes after their cursor, or nothing that anybody knows.
+    pub(crate) fn found(&mut self, now: Instant) -> Vec<Polled> {
+        let later = self.asked.split_off(&(now, u64::MAX));
+        let answered = std::mem::replace(&mut self.asked, later);
+        answered.into_iter().map(|((_, number), ask)| self.answer(number, ask)).collect()
+    }
+
+    fn answer(&self, number: u64, ask: Ask) -> Polled {
+        let mut chance = Chance::new(self.seed ^ number << 9);
+        let (key, begun) = (ask.key, ask.begun);
+        let seen = match ask.cursor {
+            Value::Int(seen) => seen,
+            _ => 0,
+        };
+        let found = match chance.below(4) {
+            0 => Err(Cause::new("http_503", "status 503")),
+            // Perhaps what was brought before comes once more.
+            _ => {
+                let last = seen + chance.below(3) as i64;
+                let events = (seen.max(1)..=last).map(news).collect();
+                Ok(Found { cursor: Value::Int(last), events, more: chance.one_in(4) })
+            }
+        };
+        Polled { key, begun, found, after: None }
     }
 
     /// Performs an attempt. Its announcement must be durable, and it must say what it said before.
     pub(crate) fn perform(
         &mut self,
-        command: &Command,
+        (command, computed): (&Command, Option<Outcome>),
         durable: &State,
         (now, life): (Instant, u32),
         retried: bool,
@@ -68,6 +107,7 @@ impl Outside {
         }
         self.ledger.insert(key, Performed { content, attempt, life });
         let (outcome, takes) = self.script(key, attempt);
+        let outcome = computed.unwrap_or(outcome);
         let settled = Settled { run: command.run, key, attempt, outcome };
         self.performed += 1;
         self.under_way.insert((now + takes, self.performed), settled);
@@ -84,12 +124,14 @@ impl Outside {
 
     /// When the next outcome arrives.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.under_way.keys().next().map(|(at, _)| *at)
+        let asked = self.asked.keys().next().map(|(at, _)| *at);
+        self.under_way.keys().next().map(|(at, _)| *at).into_iter().chain(asked).min()
     }
 
     /// Whoever waits for the outcomes is gone.
     pub(crate) fn forget(&mut self) {
         self.under_way.clear();
+        self.asked.clear();
     }
 
     /// Whether an attempt is under way.
@@ -129,6 +171,19 @@ impl Outside {
             _ => Span::from_secs(1 + chance.below(600) as i64),
         };
         (outcome, takes)
+    }
+}
+
+/// What a poll brings.
+fn news(number: i64) -> Draft {
+    Draft {
+        id: number.to_string().into(),
+        source: "poll/news".into(),
+        kind: "poll.news".into(),
+        subject: Some("lead/1".into()),
+        time: None,
+        data: Value::from([("n", Value::Int(number % 4))]),
+        extensions: Map::new(),
     }
 }
 

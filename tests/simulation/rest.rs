@@ -159,9 +159,12 @@ pub(crate) fn everybody_was_asked(
 /// When everything is over and past its retention, only what is kept for ever is left.
 pub(crate) fn nothing_is_left(rows: &[(Vec<u8>, Vec<u8>)], now: Instant) -> Result<(), String> {
     for (key, _) in rows {
-        // The counters, records with their indexes, versions in force, and throttles that never forget.
+        // The counters, records with their indexes, versions in force, throttles that never forget, how many
+        // series metrics have, and how far polls are.
         let kept = matches!(key.first(), Some(b'm' | b'c' | b'x' | b'b'))
-            || key.windows(8).any(|part| part == b"throttle");
+            || [&b"throttle"[..], b"series", b"poll:"]
+                .iter()
+                .any(|what| key.windows(what.len()).any(|part| part == *what));
         require(kept, || format!("left at {now}: {}", String::from_utf8_lossy(key)))?;
     }
     Ok(())

@@ -6,7 +6,10 @@ use adjutant::model::{Name, Run, StoredEvent, Trace};
 use adjutant::rules::RuleSet;
 
 /// What a thousand stories have to come to: steps, what happened to runs, what became of events.
-const EVERYTHING: [&str; 50] = [
+const EVERYTHING: [&str; 53] = [
+    "metric",
+    "script",
+    "action",
     "email",
     "webhook",
     "escalate",

@@ -43,7 +43,7 @@ impl<'c> Steps<'c> {
 
     fn step(&mut self, depth: u32) -> Value {
         let nests = depth < DEPTH;
-        let mut step = match self.chance.below(20) {
+        let mut step = match self.chance.below(23) {
             0 => json!({"log": "${vars.n} of ${event.subject}"}),
             1 => json!({"vars": {"n": "${vars.n + 1}", "m": "${event.type}"}}),
             2 => json!({"rhai": "vars.n * 2 + 1"}),
@@ -58,6 +58,9 @@ impl<'c> Steps<'c> {
             17 if self.emits < EMITS => self.emit(),
             18 if self.is_wild() => self.escalate(depth),
             19 => self.end(),
+            20 => self.metric(),
+            21 => self.script(depth),
+            22 => self.action(depth),
             _ => self.webhook(depth),
         };
         if step.get("id").is_none() && self.chance.one_in(4) {
@@ -255,6 +258,31 @@ impl<'c> Steps<'c> {
             1 => step["timeout"] = json!("20m"),
             _ => {}
         }
+        self.on_error(&mut step, depth);
+        step
+    }
+
+    fn metric(&mut self) -> Value {
+        let mut step = json!({"metric": "steps_total"});
+        match self.chance.below(3) {
+            0 => step["add"] = json!("${vars.n}"),
+            1 => step = json!({"metric": "last_n", "set": "${vars.n}"}),
+            _ => step["labels"] = json!({"about": "${event.subject}"}),
+        }
+        step
+    }
+
+    fn script(&mut self, depth: u32) -> Value {
+        // Of three it throws: what a plugin does wrong is a failure of the step.
+        let mut step = json!({"script": "twice", "args": ["${vars.n}"]});
+        self.on_error(&mut step, depth);
+        step
+    }
+
+    fn action(&mut self, depth: u32) -> Value {
+        let mut step =
+            json!({"action": "deeds", "args": {"n": self.chance.below(4), "of": "${vars.n}"}});
+        self.attempts(&mut step);
         self.on_error(&mut step, depth);
         step
     }
