@@ -2,9 +2,9 @@
 
 use adjutant::model::{ArmSubject, EffectState, EventNo, Operator, Pattern, RunNo, Status, View};
 
-use crate::play::{act, begin};
+use crate::play::{START, act, scripted};
 use crate::support::chance::Chance;
-use crate::support::sim::{Crash, Sim};
+use crate::support::sim::{Crash, Setup, Sim};
 
 const EVERYTHING: &str = r#"
 record: lead
@@ -68,6 +68,17 @@ steps:
     set:
       stage: ${old.stage + "+"}
       count: ${(old.get("count") ?? 0) + 1}
+  - script: plus
+    args: ["${vars.n}", 1]
+    id: sum
+  - metric: all_total
+    add: ${steps.sum}
+  - action: deeds
+    args: { list: [ok, retry-ok, uncertain-ok] }
+    id: deeds
+  - then: [{ log: done }]
+    if: steps.deeds.len() == 3
+    else: [{ fail: deeds }]
   - stop: done
 ---
 workflow: ponger
@@ -125,6 +136,15 @@ levels:
   - { after: 5m, notify: [ana] }
 "#;
 
+const MANIFEST: &str = "name: desk\nversion: 1.0.0\npermissions: { hosts: [w.example] }\n";
+const DESK: &str = "fn plus(a, b) { a + b }\n\
+    fn action_deeds(args) { args.list.map(|to| #{ url: \"https://w.example/\" + to }) }\n";
+
+fn everything() -> Sim {
+    let setup = Setup::rules(EVERYTHING).plugin_folder("desk", MANIFEST, DESK);
+    Sim::start(&setup, START).answers(scripted)
+}
+
 /// A person releases what a crash left uncertain and its rule holds.
 fn release(sim: &mut Sim) {
     for no in 1..=sim.runs() {
@@ -150,7 +170,7 @@ fn story(sim: &mut Sim) {
 
 #[test]
 fn a_crash_at_any_commit_changes_nothing() {
-    let mut plain = begin(EVERYTHING);
+    let mut plain = everything();
     // Opening the store commits as well; crashes are planned after that.
     let opening = plain.commits;
     story(&mut plain);
@@ -159,7 +179,7 @@ fn a_crash_at_any_commit_changes_nothing() {
     assert!(plain.commits > 20, "{}", plain.commits);
     for crash in [Crash::Before, Crash::After, Crash::AfterPerforming] {
         for commit in 1..=plain.commits - opening {
-            let mut sim = begin(EVERYTHING);
+            let mut sim = everything();
             sim.crash_at(commit, crash);
             story(&mut sim);
             assert!(sim.crashed, "{crash:?} {commit}");
@@ -179,7 +199,7 @@ fn indexes_agree(sim: &Sim) {
     assert_eq!(live.next_run(), fresh.next_run());
     assert_eq!(live.next_due(), fresh.next_due());
     assert_eq!(live.in_flight(), fresh.in_flight());
-    for lane in ["smtp", "https://x.example", "https://y.example"] {
+    for lane in ["smtp", "script", "https://x.example", "https://y.example", "https://w.example"] {
         assert_eq!(live.credit(lane), fresh.credit(lane), "{lane}");
     }
     for subject in ["lead/1", "lead/2", "lead/3"] {
@@ -205,7 +225,7 @@ fn a_random_workload_with_random_crashes_loses_nothing() {
     for round in 0..20 {
         let seed = seed.wrapping_add(round);
         let mut chance = Chance::new(seed);
-        let mut sim = begin(EVERYTHING);
+        let mut sim = everything();
         let mut accepted = 0;
         for _ in 0..60 {
             let crash = [Crash::Before, Crash::After, Crash::AfterPerforming];
