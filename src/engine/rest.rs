@@ -95,11 +95,18 @@ pub(super) fn begin_anew(
 /// Its events have come to rest: the run begins, or waits for its turn.
 pub(super) fn over(stage: &mut Stage<'_>, mut run: Run) -> Result<(), ReadError> {
     stage.put_window(window_key(&run.workflow, REST, run.key.as_deref()), None)?;
-    let Some((_, workflow)) = locate(stage, &run) else {
+    let Some((_, pinned)) = locate(stage, &run) else {
         // Advancing says what is wrong with its version.
         (run.status, run.wait) = (Status::Active, Wait::Ready);
         stage.push(Task::Advance { run: run.no });
         stage.put(run);
+        return Ok(());
+    };
+    // The version in force decides, as it does when a place is free again: a run that waited by another
+    // one's `max` would wait for nobody. What the rules no longer have just drains.
+    let live = stage.rules.workflows.get(&run.workflow).map(|bundle| bundle.main.clone());
+    let Some(workflow) = live else {
+        enter(stage, run, &pinned, true);
         return Ok(());
     };
     let goes = match turn(stage, &workflow, run.key.as_deref())? {

@@ -135,8 +135,8 @@ pub(super) fn metric(
                 .help("what is counted is added to, what is measured is set: use two metrics");
             None
         }
-        (None, Some(set)) => cx.shape(&set.value, place).map(MetricChange::Set),
-        (Some(add), None) => cx.shape(add, place).map(MetricChange::Add),
+        (None, Some(set)) => amount(cx, &set.value, "set", place).map(MetricChange::Set),
+        (Some(add), None) => amount(cx, add, "add", place).map(MetricChange::Add),
         (None, None) => Some(MetricChange::Add(Shape::Literal(Value::Int(1)))),
     };
     let mut labels = match fields.get("labels") {
@@ -156,6 +156,21 @@ pub(super) fn metric(
     }
     labels.sort_by(|(a, _), (b, _)| a.cmp(b));
     Some(Action::Metric(Box::new(MetricStep { name: name.into(), change: change?, labels })))
+}
+
+/// A number, or what is told to be one only when the step is performed.
+fn amount(cx: &mut Cx<'_>, node: &Node, key: &str, place: Place) -> Option<Shape> {
+    let shape = cx.shape(node, place)?;
+    match shape.literal() {
+        Some(value) if !matches!(value, Value::Int(_) | Value::Float(_)) => {
+            let message = format!("`{key}` of a metric is a number, not {}", value.type_name());
+            cx.sink
+                .error("wrong-type", node.head(), message)
+                .help(format!("write a number, or an expression: `{key}: ${{event.data.amount}}`"));
+            None
+        }
+        _ => Some(shape),
+    }
 }
 
 /// `emit:`

@@ -172,6 +172,27 @@ fn rules_without_max_let_those_go_that_waited_for_a_place() {
 }
 
 #[test]
+fn what_has_come_to_rest_takes_its_turn_by_the_rules_in_force() {
+    let with = |options: &str| {
+        format!(
+            "workflow: w\ntriggers: [{{ event: go }}]\nkey: ${{event.subject}}\n{options}\nsteps: [{{ delay: 10m }}]\n"
+        )
+    };
+    let gone = "workflow: other\ntriggers: [{ event: go }]\nsteps: [{ log: hi }]\n";
+    for after in [&*with("mode: queued"), gone] {
+        let mut sim = begin(&with("debounce: 5m\nmax: 1"));
+        act(&mut sim, "go a");
+        sim.reload(Arc::new(Setup::rules(after).compile().expect("they compile")));
+        // Of another key: nobody who ends would ever look for the one that waits by the old `max`.
+        act(&mut sim, "go b");
+        act(&mut sim, "+5m");
+        assert_eq!(sim.status(1), Status::Active, "{after}");
+        act(&mut sim, "+11m");
+        assert_eq!(sim.status(1), Status::Done, "{after}");
+    }
+}
+
+#[test]
 fn what_handles_the_failure_of_one_that_waited_takes_nobodys_place() {
     let rules = "workflow: w\ntriggers: [{ event: go }]\nkey: k\nmode: queued\nlifetime: 20m\n\
                  steps: [{ wait_for: x, timeout: 1d }]\non_failure: [{ delay: 10m }]\n";
