@@ -192,7 +192,15 @@ impl Cx<'_> {
         match &node.kind {
             Kind::Broken => None,
             Kind::Scalar(scalar) => match scalar.value() {
-                Value::Text(_) => self.scalar_shape(node, &scalar.text, place),
+                Value::Text(_) => {
+                    if expressions::is_path(&scalar.text, &place.names(&self.local.items).0) {
+                        let message = format!("`{0}` is text here, not its value", scalar.text);
+                        self.sink
+                            .warning("bare-path", node.head(), message)
+                            .help(format!("for the value, write `${{{}}}`", scalar.text));
+                    }
+                    self.scalar_shape(node, &scalar.text, place)
+                }
                 other => Some(Shape::Literal(other)),
             },
             Kind::List(items) => {
@@ -245,6 +253,12 @@ impl Cx<'_> {
         }
         match Shape::text(self.sandbox, text, &place.names(&self.local.items)) {
             Ok(shape) => {
+                if let Some(inner) = expressions::braced(text) {
+                    let message = format!("`{{{{ {inner} }}}}` is text here, not an expression");
+                    self.sink
+                        .warning("braces", node.head(), message)
+                        .help(format!("rules write `${{{inner}}}`; `{{{{ }}}}` is for templates"));
+                }
                 let mut from = 0;
                 for expr in shape.exprs() {
                     let source = expr.source();

@@ -14,6 +14,23 @@ pub(super) enum Word<'s> {
     Sign(char),
 }
 
+/// Whether a text is written as a path from one of `names`, such as `event.data.code`.
+pub(super) fn is_path<N: AsRef<str>>(text: &str, names: &[N]) -> bool {
+    let Some((first, rest)) = text.split_once('.') else { return false };
+    let is_name = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    names.iter().any(|name| name.as_ref() == first) && rest.split('.').all(is_name)
+}
+
+/// What stands in the first `{{ … }}` of a text: how templates write an expression.
+pub(super) fn braced(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("{{")?;
+    let (inner, _) = rest.split_once("}}")?;
+    Some(inner.trim()).filter(|inner| !inner.contains("${"))
+}
+
 /// The words of `source`, comments left out, with their bytes.
 pub(super) fn words(source: &str) -> Vec<(Word<'_>, Range<usize>)> {
     let mut words = Vec::new();
