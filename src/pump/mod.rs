@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use crate::engine::{self, World};
 use crate::model::{
-    Ask, BundleId, Command, InboxNo, Input, Instant, Name, ReadError, Reply, Retention, RunId,
-    RunNo, Task, Text, View, Write, limits,
+    Ask, BundleId, Command, EffectKey, InboxNo, Input, Instant, Name, ReadError, Reply, Retention,
+    Run, RunId, RunNo, Task, Text, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
@@ -45,7 +45,7 @@ pub struct Pump<T> {
     /// By how many sweeps more were due while one was under way than were done in time.
     haste: u32,
     /// Runs whose effect was under way when the daemon stopped.
-    recover: VecDeque<RunNo>,
+    recover: VecDeque<(RunNo, EffectKey, u16)>,
     /// What leaves when the current batch is durable.
     current: Released<T>,
     /// What leaves when the batch being synced is durable.
@@ -211,7 +211,14 @@ impl<T> Pump<T> {
     fn work_on(&mut self, source: usize, now: Instant) -> Result<bool, ReadError> {
         match source {
             0 => {
-                let Some(run) = self.recover.pop_front() else { return Ok(false) };
+                let Some((run, key, attempt)) = self.recover.pop_front() else { return Ok(false) };
+                // What the run does by now may have begun in this life: that is not uncertain.
+                let same = |run: &Run| {
+                    run.effect().is_some_and(|now| (now.key, now.attempts) == (key, attempt))
+                };
+                if matches!(self.state.run(run), Ok(Some(run)) if !same(&run)) {
+                    return Ok(true);
+                }
                 self.decide(now, Input::Recover(run), None)?;
             }
             1 => {

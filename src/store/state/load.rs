@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{BundleId, Digest, EventNo, InboxNo, ReadError, Run, RunNo, Task, Window};
+use crate::model::{
+    BundleId, Digest, EffectKey, EventNo, InboxNo, ReadError, Run, RunNo, Task, Window,
+};
 use crate::store::contract::Store;
 use crate::store::{codec, keys};
 
@@ -22,8 +24,8 @@ use super::subjects::{self, SUBJECTS};
 pub struct Unfinished {
     /// Items of the inbox, in order.
     pub inbox: Vec<(InboxNo, Task)>,
-    /// Runs with an effect started and no outcome.
-    pub started: Vec<RunNo>,
+    /// Runs with an effect started and no outcome, and which attempt of it that was.
+    pub started: Vec<(RunNo, EffectKey, u16)>,
     /// Rows of runs, subjects and identities that cannot be read. They stay as they are; nothing waits for them.
     pub damaged: Vec<ReadError>,
 }
@@ -85,7 +87,7 @@ pub(super) fn index(
     index.known.has_old_rows = !found_here.identities.is_empty();
     let unfinished = found.into_inner().unwrap_or_else(PoisonError::into_inner);
     enter(&mut index, found_here, unfinished);
-    unfinished.started.sort_unstable();
+    unfinished.started.sort_unstable_by_key(|(run, ..)| *run);
     for error in unfinished.damaged.iter().take(TOLD) {
         tracing::error!(%error, "a row is damaged and put aside: it stays, and nothing waits for it");
     }
@@ -197,8 +199,10 @@ fn enter(index: &mut Index, found: Found, unfinished: &mut Unfinished) {
     }
     for run in &found.busy {
         index.add_run(run);
-        if run.status.is_alive() && index::is_started(run) {
-            unfinished.started.push(run.no);
+        if let Some(effect) =
+            run.effect().filter(|_| run.status.is_alive() && index::is_started(run))
+        {
+            unfinished.started.push((run.no, effect.key, effect.attempts));
         }
     }
     for (no, subject) in found.subjects {

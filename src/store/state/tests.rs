@@ -299,6 +299,7 @@ impl Pair {
         let expected: Vec<_> = self.now.inbox.clone().into_iter().collect();
         assert_eq!(inbox, expected);
         assert!(damaged.is_empty(), "{damaged:?}");
+        let started: Vec<_> = started.into_iter().map(|(run, ..)| run).collect();
         assert_eq!(started, self.now.living(|run| self.now.is_started(run)));
     }
 }
