@@ -235,7 +235,7 @@ fn goes_on(store: &Arc<MemoryStore>) {
     let runs = state.runs_after(RunNo(0), 1_000).unwrap();
     assert_eq!(runs.len(), 13, "twelve events, and a ladder");
     assert_eq!((unfinished.inbox.len(), unfinished.started.len()), (1, 1));
-    let sent = state.run(unfinished.started[0]).unwrap().unwrap();
+    let sent = state.run(unfinished.started[0].0).unwrap().unwrap();
     let key = sent.effect().unwrap().key;
     let first = state.event(EventNo(1)).unwrap().unwrap();
     assert_eq!(first.event.data.get("deep").unwrap().to_json(), json!({ "a": [1, 2.5] }));

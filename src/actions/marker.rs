@@ -2,9 +2,9 @@
 //! U+E000 `secret:crm` U+E001, so that what is stored and traced holds the name and not the value.
 //!
 //! Only the webhook action replaces marks, in headers and query values, and in the JSON of requests that
-//! plugins ask for, at each attempt. A mark
-//! anywhere else is an error. If the step lists its `secrets`, no other name is replaced: a mark
-//! that arrived in an event's data cannot pull out a secret the rule does not use.
+//! plugins ask for, at each attempt. A mark anywhere else is an error. If the step lists its `secrets`,
+//! no other name is replaced: a mark that arrived in an event's data cannot pull out a secret the rule
+//! does not use.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::excerpt::excerpt;
-use super::secrets::{SecretError, SecretName, Secrets, UsedSecrets};
+use super::secrets::{SecretError, SecretName, Secrets, UsedSecrets, in_json};
 use crate::model::{Cause, Outcome, Text};
 
 /// How a mark begins.
@@ -105,11 +105,7 @@ impl<'a> Revealer<'a> {
     /// # Errors
     /// See [`Revealer::reveal`].
     pub(crate) fn reveal_in_json(&mut self, text: &str) -> Result<Bytes, Outcome> {
-        let escaped = |value: &str| {
-            let quoted = serde_json::Value::from(value).to_string();
-            quoted[1..quoted.len() - 1].to_owned()
-        };
-        let revealed = self.replace(text, escaped)?;
+        let revealed = self.replace(text, in_json)?;
         Ok(Bytes::from(revealed.expose_secret().to_owned()))
     }
 

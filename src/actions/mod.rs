@@ -1,5 +1,5 @@
-//! Actions: what touches the world, or takes its time. The engine hands over a [`Command`] once its state is durable;
-//! [`Performer`] performs it and answers with an [`Outcome`].
+//! Actions: what touches the world, or takes its time. The engine hands over a [`Command`] once its state
+//! is durable; [`Performer`] performs it and answers with an [`Outcome`].
 //!
 //! Each action is a folder of the same shape: *render* (a pure function of the command, the
 //! templates of its bundle and the settings, in [`render`]) and *perform* (secrets, timestamps and

@@ -230,9 +230,8 @@ impl UsedSecrets {
             if secret.len() < SCRUB_FROM {
                 continue;
             }
-            let quoted = serde_json::Value::from(secret).to_string();
-            let escaped = &quoted[1..quoted.len() - 1];
-            for written in [secret, escaped, &escaped.replace('/', "\\/")] {
+            let escaped = in_json(secret);
+            for written in [secret, &escaped, &escaped.replace('/', "\\/")] {
                 if text.contains(written) {
                     text = Cow::Owned(text.replace(written, "[secret]"));
                 }
@@ -258,6 +257,12 @@ impl UsedSecrets {
             other => other,
         }
     }
+}
+
+/// A text as it stands between the quotes of a string of JSON.
+pub(crate) fn in_json(text: &str) -> String {
+    let quoted = serde_json::Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// The file's bytes; `None` if there are more than [`SECRET_BYTES`].

@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 
 use crate::actions::{Performer, render};
 use crate::model::{
-    ActionKind, Ask, Cause, Command, EffectKey, Input, Outcome, Polled, RunNo, Settled, Text,
-    limits,
+    ActionKind, Ask, Cause, Command, EffectKey, Input, Outcome, POLL_BUSY, Polled, RunNo, Settled,
+    Text, limits,
 };
 use crate::rules::Bundle;
 
@@ -93,7 +93,7 @@ impl Executor {
             // What it brings is refused like any other event, before anything is asked.
             let (found, after) = match handle.takes_events() {
                 Ok(()) => poll::carry_out(&performer, &scripts, handle.rules(), ask).await,
-                Err(why) => (Err(Cause::new(poll::BUSY, why.to_string())), None),
+                Err(why) => (Err(Cause::new(POLL_BUSY, why.to_string())), None),
             };
             let polled = Polled { key, begun, found, after };
             // Without an engine it is asked again by the next one.

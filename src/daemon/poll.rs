@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::actions::Performer;
-use crate::model::{Ask, Cause, Found, Span, Text, Value, limits};
+use crate::model::{Ask, Cause, Found, POLL_BUSY, Span, Text, Value, limits};
 use crate::rules::RuleSet;
 use crate::script::{EvalError, Shared};
 use crate::triggers::{self, Around};
 
 use super::scripts::Scripts;
 
-/// The code of a cause that is ours and no failure of the poll: there is no room or no time for it now.
-pub(super) const BUSY: &str = "busy";
-
-/// Asks what is new, and tells how long the other side wants to be left alone. Nothing of it is kept here: the cursor and the events are decided together.
+/// Asks what is new, and tells how long the other side wants to be left alone. Nothing of it is kept
+/// here: the cursor and the events are decided together.
 pub(super) async fn carry_out(
     performer: &Performer,
     scripts: &Scripts,
@@ -49,7 +47,7 @@ async fn asked(
         });
         match called.await {
             Ok(result) => result.map_err(|error: EvalError| error.to_cause()),
-            Err(why) => Err(Cause::new(BUSY, why.to_string())),
+            Err(why) => Err(Cause::new(POLL_BUSY, why.to_string())),
         }
     };
     let request = call(vec![ask.cursor.clone()]).await?;

@@ -109,8 +109,8 @@ pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
             effects::start_pending(&mut stage, run)?;
             None
         }
-        Input::Recover(run) => {
-            settle::recover(&mut stage, run)?;
+        Input::Recover(run, key, attempt) => {
+            settle::recover(&mut stage, run, (key, attempt))?;
             None
         }
         Input::Operator(operator) => Some(operator::act(&mut stage, operator)?),

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Ask, Cause, Draft, Found, Instant, Lineage, Map, Polled, ReadError, Reply, Span, Value, Window,
-    WindowKey, limits,
+    Ask, Cause, Draft, Found, Instant, Lineage, Map, POLL_BUSY, Polled, ReadError, Reply, Span,
+    Value, Window, WindowKey, limits,
 };
 use crate::rules::{Bundle, Poll, TriggerKind};
 
@@ -20,8 +20,6 @@ const REST_MOST: Span = Span::from_secs(3600);
 
 /// How long another side may want to be left alone.
 const RETRY_AFTER_MOST: Span = Span::from_days(1);
-/// The code of a cause that is no failure: there was no room for what a poll would bring.
-const BUSY: &str = "busy";
 
 /// The window of a poll that begins: it asks at once.
 pub(super) fn begin(now: Instant) -> Window {
@@ -87,7 +85,9 @@ pub(super) fn answered(stage: &mut Stage<'_>, polled: Polled) -> Result<(), Read
             };
         }
         // Ours, and no failure of the other side.
-        Err(cause) if &*cause.code == BUSY => window.due = every.map(|every| stage.now + every),
+        Err(cause) if &*cause.code == POLL_BUSY => {
+            window.due = every.map(|every| stage.now + every);
+        }
         Err(cause) => {
             failed(stage, &key, &mut window, (begun, every, cause));
             let rest = after.unwrap_or(Span::ZERO).min(RETRY_AFTER_MOST);

@@ -36,7 +36,7 @@ pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decisio
                 _ => None,
             }
         }
-        Input::Timer(run) | Input::Start(run) | Input::Recover(run) => Some(*run),
+        Input::Timer(run) | Input::Start(run) | Input::Recover(run, ..) => Some(*run),
         Input::Outcome(settled) => Some(settled.run),
         Input::Inbox(no, task) => {
             decision.writes.push(Write::InboxDone(*no));

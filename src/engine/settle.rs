@@ -4,8 +4,8 @@
 //! under the same key, or held for a person.
 
 use crate::model::{
-    ActionKind, Cause, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span, Status, Trace,
-    Value, Wait, limits,
+    ActionKind, Cause, EffectKey, EffectState, Outcome, ReadError, Run, RunNo, Settled, Span,
+    Status, Trace, Value, Wait, limits,
 };
 use crate::rules::{Action, Retry, Step};
 
@@ -23,13 +23,7 @@ const RETRY_AFTER_MAX: Span = Span::from_days(1);
 /// An attempt ended. One that the run does not wait for any more is late and changes nothing.
 pub(super) fn outcome(stage: &mut Stage<'_>, settled: Settled) -> Result<(), ReadError> {
     let Some(run) = stage.take(settled.run)? else { return Ok(()) };
-    let expected = run.status == Status::Active
-        && run.effect().is_some_and(|effect| {
-            effect.key == settled.key
-                && effect.attempts == settled.attempt
-                && matches!(effect.state, EffectState::Started { .. })
-        });
-    if !expected {
+    if !is_under_way(&run, (settled.key, settled.attempt)) {
         stage.put_unchanged(run);
         return Ok(());
     }
@@ -42,6 +36,15 @@ pub(super) fn outcome(stage: &mut Stage<'_>, settled: Settled) -> Result<(), Rea
         return Ok(());
     };
     decide(stage, run, step, settled.outcome)
+}
+
+/// Whether a run waits for this attempt, and not for another one by now.
+fn is_under_way(run: &Run, attempt: (EffectKey, u16)) -> bool {
+    run.status == Status::Active
+        && run.effect().is_some_and(|effect| {
+            (effect.key, effect.attempts) == attempt
+                && matches!(effect.state, EffectState::Started { .. })
+        })
 }
 
 fn decide(
@@ -134,12 +137,15 @@ fn holds_uncertain(stage: &Stage<'_>, run: &Run, step: &Step) -> bool {
     })
 }
 
-/// The daemon started and this run has an attempt without an outcome: it was stopped in between.
-pub(super) fn recover(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
+/// The daemon started and this attempt of a run has no outcome: it was stopped in between. One that
+/// the run has begun since then is another.
+pub(super) fn recover(
+    stage: &mut Stage<'_>,
+    no: RunNo,
+    found: (EffectKey, u16),
+) -> Result<(), ReadError> {
     let Some(run) = stage.take(no)? else { return Ok(()) };
-    let started =
-        run.effect().is_some_and(|effect| matches!(effect.state, EffectState::Started { .. }));
-    if run.status != Status::Active || !started {
+    if !is_under_way(&run, found) {
         stage.put_unchanged(run);
         return Ok(());
     }

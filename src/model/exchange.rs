@@ -25,8 +25,8 @@ pub enum Input {
     Outcome(Settled),
     /// There is credit for a pending effect of this run.
     Start(RunNo),
-    /// The daemon started and found this run's effect started without an outcome.
-    Recover(RunNo),
+    /// The daemon started and found this attempt of a run started without an outcome.
+    Recover(RunNo, EffectKey, u16),
     /// A person asks for something.
     Operator(Operator),
     /// An item of the durable inbox.
@@ -48,7 +48,7 @@ impl Input {
         match self {
             Self::Timer(run)
             | Self::Start(run)
-            | Self::Recover(run)
+            | Self::Recover(run, ..)
             | Self::Outcome(Settled { run, .. })
             | Self::Inbox(_, Task::Advance { run } | Task::Fan { run }) => Some(*run),
             _ => None,
@@ -63,7 +63,7 @@ impl Input {
             Self::Timer(run) => format!("a timer of run {run}"),
             Self::Outcome(settled) => format!("an outcome of run {}", settled.run),
             Self::Start(run) => format!("the start of run {run}'s effect"),
-            Self::Recover(run) => format!("the recovery of run {run}"),
+            Self::Recover(run, ..) => format!("the recovery of run {run}"),
             Self::Operator(_) => "what a person asked for".to_owned(),
             Self::Inbox(no, _) => format!("item {no} of the inbox"),
             Self::Rules => "the rules".to_owned(),

@@ -30,7 +30,7 @@ pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
 pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
 pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};
 pub use link::{Link, LinkError, LinkKey, LinkVerb};
-pub use poll::{Ask, Found, Polled};
+pub use poll::{Ask, Found, POLL_BUSY, Polled};
 pub use record::{METRIC, Record};
 pub use retention::Retention;
 pub use run::{

@@ -7,6 +7,9 @@ use super::time::{Instant, Span};
 use super::value::{Text, Value};
 use super::window::WindowKey;
 
+/// The code of a cause that is ours and no failure of a poll: there was no room or no time for it now.
+pub const POLL_BUSY: &str = "busy";
+
 /// A poll that is to be carried out. Losing one does no harm: it is due again.
 #[derive(Clone, Debug)]
 pub struct Ask {

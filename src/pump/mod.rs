@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::engine::{self, World};
 use crate::model::{
     Ask, BundleId, Command, EffectKey, InboxNo, Input, Instant, Name, ReadError, Reply, Retention,
-    Run, RunId, RunNo, Task, Text, View, Write, limits,
+    RunId, RunNo, Task, Text, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
@@ -44,7 +44,7 @@ pub struct Pump<T> {
     sweep_when_told: bool,
     /// By how many sweeps more were due while one was under way than were done in time.
     haste: u32,
-    /// Runs whose effect was under way when the daemon stopped.
+    /// Attempts that were under way when the daemon stopped.
     recover: VecDeque<(RunNo, EffectKey, u16)>,
     /// What leaves when the current batch is durable.
     current: Released<T>,
@@ -212,14 +212,7 @@ impl<T> Pump<T> {
         match source {
             0 => {
                 let Some((run, key, attempt)) = self.recover.pop_front() else { return Ok(false) };
-                // What the run does by now may have begun in this life: that is not uncertain.
-                let same = |run: &Run| {
-                    run.effect().is_some_and(|now| (now.key, now.attempts) == (key, attempt))
-                };
-                if matches!(self.state.run(run), Ok(Some(run)) if !same(&run)) {
-                    return Ok(true);
-                }
-                self.decide(now, Input::Recover(run), None)?;
+                self.decide(now, Input::Recover(run, key, attempt), None)?;
             }
             1 => {
                 let Some((no, task)) = self.inbox.pop_front() else { return Ok(false) };

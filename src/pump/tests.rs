@@ -242,6 +242,35 @@ fn what_is_due_fires_in_order_and_once() {
 }
 
 #[test]
+fn an_attempt_of_this_life_is_not_taken_for_one_of_the_last() {
+    let text = RULES.replace(
+        "    text: Hello.\n",
+        "    text: Hello.\n  - { email: ops@x.example, purpose: internal, subject: Again, text: Hello. }\n",
+    );
+    let store = Arc::new(MemoryStore::new());
+    let open = || Pump::<u32>::open(store.clone(), rules(&text), at(0)).unwrap();
+    let mut first = open();
+    first.take(at(1), event("note.made", "1"), None).unwrap();
+    let left = settle(&mut first, &*store, at(1));
+    let [(first_mail, _)] = &left.commands[..] else { panic!("{}", left.commands.len()) };
+    drop(first);
+
+    // Its outcome comes before its turn in the recovery, and the next mail begins.
+    let mut again = open();
+    let settled = Settled {
+        run: first_mail.run,
+        key: first_mail.key,
+        attempt: first_mail.attempt,
+        outcome: Outcome::Done(Value::Null),
+    };
+    again.take(at(2), Input::Outcome(settled), None).unwrap();
+    let left = settle(&mut again, &*store, at(2));
+    let [(second_mail, _)] = &left.commands[..] else { panic!("{}", left.commands.len()) };
+    assert_ne!(second_mail.key, first_mail.key);
+    assert_eq!(second_mail.attempt, 1);
+}
+
+#[test]
 fn a_drain_starts_nothing_more() {
     let store = Arc::new(MemoryStore::new());
     let mut pump = pump(store.clone());
