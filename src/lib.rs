@@ -10,6 +10,7 @@ pub mod engine;
 pub mod model;
 pub mod pump;
 pub mod rules;
+pub mod scenario;
 pub mod script;
 pub mod store;
 pub mod triggers;

@@ -61,7 +61,7 @@ pub(crate) fn requests(value: &Value, grant: &Grant, given: &[Text]) -> Result<A
 ///
 /// # Errors
 /// See [`requests`].
-pub(crate) fn request(value: &Value, grant: &Grant, given: &[Text]) -> Result<Map, Cause> {
+fn request(value: &Value, grant: &Grant, given: &[Text]) -> Result<Map, Cause> {
     let wrong = |message: String| Cause::new("plugin", message);
     let Value::Map(fields) = value else {
         return Err(wrong(format!(
@@ -87,8 +87,18 @@ pub(crate) fn request(value: &Value, grant: &Grant, given: &[Text]) -> Result<Ma
     Ok(fields)
 }
 
-/// The command of a request that belongs to no run: nobody waits for its outcome but who asks.
-pub(crate) fn command(fields: Map, ask: &Ask) -> Command {
+/// The command of the request that a poll asks for.
+///
+/// # Errors
+/// A cause for people: not a request (`plugin`), or one that the plugin may not make (`permission`).
+pub fn poll(value: &Value, grant: &Grant, ask: &Ask) -> Result<Command, Cause> {
+    let mut fields = request(value, grant, &[])?;
+    fields.entry("method".into()).or_insert_with(|| Value::from("GET"));
+    Ok(command(fields, ask))
+}
+
+/// A command that belongs to no run: nobody waits for its outcome but who asks.
+fn command(fields: Map, ask: &Ask) -> Command {
     let begun = ask.begun.to_string();
     let key = Digest::of(&[b"poll", ask.key.what.as_bytes(), begun.as_bytes()]);
     let event = Event {

@@ -41,8 +41,10 @@ use crate::script::Grant;
 
 /// What each action would send, without sending it: used by the performer and by rule tests.
 pub mod render {
+    pub use super::asked::poll;
     pub use super::email::render as email;
     pub use super::script::call as script;
+    pub use super::webhook::answer;
     pub use super::webhook::render as webhook;
 }
 
@@ -125,9 +127,7 @@ impl Performer {
         grant: &Grant,
         ask: &Ask,
     ) -> Result<Value, (Cause, Option<Span>)> {
-        let mut fields = asked::request(request, grant, &[]).map_err(|cause| (cause, None))?;
-        fields.entry("method".into()).or_insert_with(|| Value::from("GET"));
-        let command = asked::command(fields, ask);
+        let command = render::poll(request, grant, ask).map_err(|cause| (cause, None))?;
         match self.webhooks.fetch(&command, &self.secrets).await {
             Outcome::Done(answer) => Ok(answer),
             Outcome::Retry { why, after } => Err((why, after)),

@@ -20,6 +20,8 @@ mod screen;
 mod serve;
 mod socket;
 mod story;
+mod test;
+mod test_report;
 mod workflows;
 
 use std::path::PathBuf;
@@ -53,6 +55,7 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   adjutant check                                   are the rules sound?
+  adjutant test                                    do they do what they should?
   adjutant serve                                   run the daemon
   adjutant emit lead.created --subject lead/42 --data email=ana@x.example
   adjutant runs list --status failed               what went wrong?
@@ -89,6 +92,8 @@ enum Command {
     Serve(serve::Serve),
     /// Check rules, plugins, templates and the configuration
     Check(check::Check),
+    /// Play scenarios on virtual time: do the rules do what they should?
+    Test(test::Test),
     /// Send an event
     Emit(emit::Emit),
     /// What runs are doing; end them, or go on with them
@@ -128,6 +133,7 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve(serve) => serve::run(&serve, globals),
         Command::Check(check) => check::run(&check, globals),
+        Command::Test(test) => test::run(&test, globals),
         Command::Emit(emit) => {
             ask(globals, async |client, screen| emit::run(emit, client, screen).await)
         }

@@ -1,13 +1,12 @@
 //! Carrying out a poll: what to ask is the function's to say, and what the answer means.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::actions::Performer;
-use crate::model::{Ask, Cause, Found, POLL_BUSY, Span, Text, Value, limits};
+use crate::model::{Ask, Cause, Found, POLL_BUSY, Span, Value, limits};
 use crate::rules::RuleSet;
 use crate::script::{EvalError, Shared};
-use crate::triggers::{self, Around};
+use crate::triggers;
 
 use super::scripts::Scripts;
 
@@ -61,47 +60,5 @@ async fn asked(
         cause
     })?;
     let meant = call(vec![ask.cursor.clone(), answer]).await?;
-    understood(ask, &meant)
-}
-
-/// Reads `#{ cursor, events, more }`.
-fn understood(ask: &Ask, meant: &Value) -> Result<Found, Cause> {
-    let wrong = |message: String| Cause::new("plugin", format!("`{}` {message}", ask.function));
-    let Value::Map(fields) = meant else {
-        let message = format!("gave {}, not `#{{ cursor: …, events: […] }}`", meant.type_name());
-        return Err(wrong(message));
-    };
-    if let Some(other) = fields.keys().find(|key| !matches!(&***key, "cursor" | "events" | "more"))
-    {
-        return Err(wrong(format!("gave `{other}`: there are cursor, events and more")));
-    }
-    let cursor = fields.get("cursor").cloned().unwrap_or_default();
-    if cursor.weight() > limits::CURSOR_BYTES {
-        return Err(wrong(format!("gave a cursor of more than {} bytes", limits::CURSOR_BYTES)));
-    }
-    let none = Vec::new();
-    let events = match fields.get("events") {
-        None | Some(Value::Null) => &none,
-        Some(Value::List(events)) => events,
-        Some(other) => return Err(wrong(format!("gave {} as `events`", other.type_name()))),
-    };
-    if events.len() > limits::POLL_EVENTS {
-        let most = limits::POLL_EVENTS;
-        let message = format!("gave {} events; at most {most}, and `more: true`", events.len());
-        return Err(wrong(message));
-    }
-    let (kind, source) =
-        (format!("poll.{}", ask.function), Text::from(format!("poll/{}", ask.function)));
-    let mut ids = BTreeSet::new();
-    let mut drafts = Vec::with_capacity(events.len());
-    for event in events {
-        let around = Around { kind: &kind, may_choose: false, source: &source, id: None };
-        let draft = triggers::from_plugin(event, around)
-            .map_err(|error| wrong(format!("made an event that is none: {error}")))?;
-        if ids.insert(draft.id.clone()) {
-            drafts.push(draft);
-        }
-    }
-    let more = fields.get("more") == Some(&Value::Bool(true));
-    Ok(Found { cursor, events: drafts, more })
+    triggers::from_poll(&ask.function, &meant)
 }

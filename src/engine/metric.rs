@@ -81,7 +81,7 @@ pub(super) fn step(
     let seen = old.map_or(Value::Null, |old| old.as_read());
     let new = record.as_read();
     stage.put_record(address.clone(), Some(record));
-    records::changed(stage, &cursor.run, &address, (seen, new));
+    records::changed(stage, &records::Changer::Run(&cursor.run), &address, (seen, new));
     Ok(Flow::Done(value, said.into()))
 }
 

@@ -1,4 +1,4 @@
-//! What people ask for: cancel, retry, acknowledge, resolve.
+//! What people ask for: cancel, retry, acknowledge, resolve, write a record.
 
 use crate::model::{
     Cause, EffectState, Name, Operator, ReadError, Refusal, Reply, Run, RunNo, Status, Task, Text,
@@ -13,6 +13,7 @@ use super::finish::{self, Ending};
 use super::ladder;
 use super::left;
 use super::plugin;
+use super::records;
 use super::stage::Stage;
 use super::start::{Fault, arm_exits};
 use super::time;
@@ -22,6 +23,9 @@ use super::watch;
 pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, ReadError> {
     let no = match &operator {
         Operator::Reset { workflow, by } => return reset(stage, workflow, by),
+        Operator::Write { address, fields, by } => {
+            return records::write(stage, address, fields, by);
+        }
         Operator::Cancel { run, .. }
         | Operator::Retry { run, .. }
         | Operator::Acknowledge { run, .. }
@@ -32,8 +36,8 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
         return Ok(Reply::Refused(Refusal::NotFound(format!("run {no}"))));
     };
     match operator {
-        // Done above: it is about no run.
-        Operator::Reset { .. } => Ok(done(no, "reset")),
+        // Done above: they are about no run.
+        Operator::Reset { .. } | Operator::Write { .. } => Ok(done(no, "done")),
         Operator::Cancel { reason, by, .. } => cancel(stage, run, reason, &by),
         Operator::Retry { assume_done, by, .. } => retry(stage, run, assume_done, &by),
         Operator::Release { by, .. } => {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, METRIC, Map, Name, Pattern,
-    ReadError, Record, Run, RunNo, Task, Text, Value, Write, limits,
+    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Lineage, METRIC, Map, Name, Pattern,
+    ReadError, Record, Refusal, Reply, Run, RunNo, Task, Text, Value, Write, limits,
 };
 use crate::rules::{Filter, RecordChange, RecordStep, RuleSet};
 use crate::script::{EvalError, Host, Scope, Test};
@@ -25,10 +25,7 @@ pub(super) fn step(
     step: &RecordStep,
 ) -> Result<Flow, Fault> {
     let address = address_of(&eval(stage, cursor, &step.address)?)?;
-    if is_shipped(stage.rules, &address) {
-        let message = format!("`{address}` is shipped with the rules and cannot be changed");
-        return Err(Cause::new("record", message).into());
-    }
+    refuse_shipped(stage.rules, &address)?;
     if *address.kind == *METRIC && !step.only_reads() {
         let message = "records of kind `metric` are the daemon's own: use a `metric` step";
         return Err(Cause::new("record", message).into());
@@ -42,7 +39,7 @@ pub(super) fn step(
         RecordChange::Delete => {
             if old.is_some() && !shadow {
                 stage.put_record(address.clone(), None);
-                changed(stage, &cursor.run, &address, (seen.clone(), Value::Null));
+                changed(stage, &Changer::Run(&cursor.run), &address, (seen.clone(), Value::Null));
             }
             return Ok(Flow::Done(seen, format!("{address} deleted").into()));
         }
@@ -65,19 +62,7 @@ pub(super) fn step(
     for field in &step.unset {
         fields.remove(field);
     }
-    let weight = Value::Map(fields.clone()).weight();
-    if weight > limits::RECORD_BYTES {
-        let message =
-            format!("`{address}` would have {weight} bytes; at most {}", limits::RECORD_BYTES);
-        return Err(Cause::new("too_large", message).into());
-    }
-    let record = Record {
-        fields,
-        revision: old.as_ref().map_or(1, |record| record.revision + 1),
-        created: old.as_ref().map_or(stage.now, |record| record.created),
-        updated: stage.now,
-        address: address.clone(),
-    };
+    let record = next(stage, &address, old.as_deref(), fields)?;
     let value = record.as_read();
     // Writing what is there already is no change.
     if shadow {
@@ -86,15 +71,71 @@ pub(super) fn step(
     }
     if old.is_none_or(|old| old.fields != record.fields) {
         stage.put_record(address.clone(), Some(record));
-        changed(stage, &cursor.run, &address, (seen, value.clone()));
+        changed(stage, &Changer::Run(&cursor.run), &address, (seen, value.clone()));
     }
     Ok(Flow::Done(value, format!("{address} {said}").into()))
+}
+
+/// A person lays fields over those of a record.
+pub(super) fn write(
+    stage: &mut Stage<'_>,
+    address: &Address,
+    fields: &Map,
+    by: &Text,
+) -> Result<Reply, ReadError> {
+    let old = stage.record(address)?;
+    let mut all = old.as_ref().map(|record| record.fields.clone()).unwrap_or_default();
+    let new = refuse_shipped(stage.rules, address)
+        .and_then(|()| merge(&mut all, Value::Map(fields.clone())))
+        .and_then(|()| next(stage, address, old.as_deref(), all));
+    let record = match new {
+        Ok(record) => record,
+        Err(cause) => return Ok(Reply::Refused(Refusal::Invalid(cause.message.to_string()))),
+    };
+    let seen = old.as_ref().map_or(Value::Null, |record| record.as_read());
+    let value = record.as_read();
+    if old.is_none_or(|old| old.fields != record.fields) {
+        stage.put_record(address.clone(), Some(record));
+        changed(stage, &Changer::Person(by), address, (seen, value.clone()));
+    }
+    Ok(Reply::Done(value))
+}
+
+/// A record with new fields.
+fn next(
+    stage: &Stage<'_>,
+    address: &Address,
+    old: Option<&Record>,
+    fields: Map,
+) -> Result<Record, Cause> {
+    let record = Record {
+        fields,
+        revision: old.map_or(1, |record| record.revision + 1),
+        created: old.map_or(stage.now, |record| record.created),
+        updated: stage.now,
+        address: address.clone(),
+    };
+    let weight = Value::Map(record.fields.clone()).weight();
+    if weight > limits::RECORD_BYTES {
+        let message =
+            format!("`{address}` would have {weight} bytes; at most {}", limits::RECORD_BYTES);
+        return Err(Cause::new("too_large", message));
+    }
+    Ok(record)
+}
+
+/// Who changed a record.
+pub(super) enum Changer<'c> {
+    /// A step of this run.
+    Run(&'c Run),
+    /// A person.
+    Person(&'c Text),
 }
 
 /// A change is an event where somebody wants to know of it.
 pub(super) fn changed(
     stage: &mut Stage<'_>,
-    run: &Run,
+    changer: &Changer<'_>,
     address: &Address,
     (old, new): (Value, Value),
 ) {
@@ -107,27 +148,36 @@ pub(super) fn changed(
     let wanted = stage.rules.watches(&address.kind)
         || waits(ArmSubject::Is(subject.clone()))
         || waits(ArmSubject::Any);
-    if !wanted || run.depth >= limits::CAUSE_DEPTH {
+    let (who, at, name, lineage) = match changer {
+        Changer::Run(run) if run.depth >= limits::CAUSE_DEPTH => return,
+        Changer::Run(run) => (run.hash, run.pc, &run.workflow, lineage_of(run)),
+        // Of what a person writes nothing but the moment tells it from the next.
+        Changer::Person(by) => {
+            let micros = stage.now.as_micros().to_be_bytes();
+            (Digest::of(&[b"person", by.as_bytes(), &micros]), 0, *by, Lineage::default())
+        }
+    };
+    if !wanted {
         return;
     }
     let revision = stage.record(address).ok().flatten().map_or(0, |record| record.revision);
     let id = Digest::of(&[
         kind.as_bytes(),
         address.id.as_bytes(),
-        &run.hash.0,
-        &run.pc.to_be_bytes(),
+        &who.0,
+        &at.to_be_bytes(),
         &revision.to_be_bytes(),
     ]);
     let draft = Draft {
         id: id.to_string().into(),
-        source: format!("adjutant/{}", run.workflow).into(),
+        source: format!("adjutant/{name}").into(),
         kind,
         subject: Some(subject),
         time: None,
         data: Value::from([("record", new), ("old", old)]),
         extensions: Map::new(),
     };
-    admit::accept(stage, draft, lineage_of(run));
+    admit::accept(stage, draft, lineage);
 }
 
 /// Whether a change of a record is one that a filter waits for: false of the old one, true of the new.
@@ -156,8 +206,13 @@ fn address_of(value: &Value) -> Result<Address, Cause> {
     }
 }
 
-fn is_shipped(rules: &RuleSet, address: &Address) -> bool {
-    rules.records.get(&address.kind).is_some_and(|kind| kind.rows.contains_key(&address.id))
+fn refuse_shipped(rules: &RuleSet, address: &Address) -> Result<(), Cause> {
+    let kind = rules.records.get(&address.kind);
+    if kind.is_none_or(|kind| !kind.rows.contains_key(&address.id)) {
+        return Ok(());
+    }
+    let message = format!("`{address}` is shipped with the rules and cannot be changed");
+    Err(Cause::new("record", message))
 }
 
 /// Lays `changes` over `fields`. Text that is a full RFC 3339 date and time becomes an instant.

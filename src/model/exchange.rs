@@ -163,6 +163,15 @@ pub enum Operator {
         /// Who asks.
         by: Text,
     },
+    /// Lay fields over those of a record, which is made if it is not there.
+    Write {
+        /// Which record.
+        address: Address,
+        /// The fields.
+        fields: Map,
+        /// Who asks.
+        by: Text,
+    },
     /// Resolve an escalation.
     Resolve {
         /// The escalation's run.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::engine::{self, World};
 use crate::model::{
     Ask, BundleId, Command, EffectKey, InboxNo, Input, Instant, Name, ReadError, Reply, Retention,
-    RunId, RunNo, Task, Text, View, Write, limits,
+    RunId, RunNo, Task, Text, Value, View, Write, limits,
 };
 use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
@@ -54,7 +54,12 @@ pub struct Pump<T> {
     /// Whose turn it is among the sources of the engine's own work.
     turn: usize,
     retention: Retention,
+    /// Who is shown what is decided, if anybody is.
+    observer: Option<Observer>,
 }
+
+/// Is shown every write as it is decided, before it is durable.
+pub type Observer = Box<dyn FnMut(&Write) + Send>;
 
 /// What may leave now that its batch is durable.
 pub struct Released<T> {
@@ -127,6 +132,7 @@ impl<T> Pump<T> {
             inputs: 0,
             turn: 0,
             retention: Retention::default(),
+            observer: None,
         };
         unfinished.inbox.into_iter().for_each(|(no, task)| pump.keep(no, task));
         pump.decide(now, Input::Rules, None)?;
@@ -138,6 +144,31 @@ impl<T> Pump<T> {
     pub fn keeping(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
+    }
+
+    /// Shows every write to `observer` from now on: for trying rules out, where everything is looked at.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    /// What `record(kind, id)` gives between decisions.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state could not be read.
+    pub fn lookup(&self, kind: &str, id: &str) -> Result<Value, ReadError> {
+        query::lookup(&self.state, &self.rules, &self.library, kind, id)
+    }
+
+    /// What `records(kind, index, value)` gives between decisions; `None`: there are too many.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state could not be read.
+    pub fn lookup_all(
+        &self,
+        kind: &str,
+        filter: Option<(&str, &Value)>,
+    ) -> Result<Option<Vec<Value>>, ReadError> {
+        query::lookup_all(&self.state, &self.rules, &self.library, kind, filter)
     }
 
     /// Decides an input; `token` gets the reply when it is durable.
@@ -384,6 +415,9 @@ impl<T> Pump<T> {
                 engine::quarantine(&world, &kept, &format!("the engine failed: {why}"))?
             }
         };
+        if let Some(observer) = &mut self.observer {
+            decision.writes.iter().for_each(observer);
+        }
         for write in &decision.writes {
             if let Write::Inbox(no, task) = write {
                 self.keep(*no, task.clone());

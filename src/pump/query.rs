@@ -195,16 +195,34 @@ pub(super) fn answer(
             state.records(kind, after.as_deref(), limit).map(Answer::Records)
         }
         Query::Record(address) => state.record(address).map(Answer::Record),
-        Query::Lookup(kind, id) => {
-            let shelf = library.over(state);
-            engine::lookup(&world(rules, &shelf, state), kind, id).map(Answer::Value)
-        }
+        Query::Lookup(kind, id) => lookup(state, rules, library, kind, id).map(Answer::Value),
         Query::LookupAll(kind, filter) => {
-            let shelf = library.over(state);
             let filter = filter.as_ref().map(|(index, value)| (&**index, value));
-            engine::lookup_all(&world(rules, &shelf, state), kind, filter).map(Answer::Values)
+            lookup_all(state, rules, library, kind, filter).map(Answer::Values)
         }
     }
+}
+
+/// See [`super::Pump::lookup`].
+pub(super) fn lookup(
+    state: &State,
+    rules: &RuleSet,
+    library: &Library,
+    kind: &str,
+    id: &str,
+) -> Result<Value, ReadError> {
+    engine::lookup(&world(rules, &library.over(state), state), kind, id)
+}
+
+/// See [`super::Pump::lookup_all`].
+pub(super) fn lookup_all(
+    state: &State,
+    rules: &RuleSet,
+    library: &Library,
+    kind: &str,
+    filter: Option<(&str, &Value)>,
+) -> Result<Option<Vec<Value>>, ReadError> {
+    engine::lookup_all(&world(rules, &library.over(state), state), kind, filter)
 }
 
 fn world<'w>(rules: &'w RuleSet, bundles: &'w dyn Bundles, state: &'w State) -> World<'w> {

@@ -5,7 +5,7 @@ use crate::script::{Grant, Permissions};
 
 use super::decode::{Key, Sink, Table};
 use super::diagnostic::{Diagnostic, SourceFile};
-use super::yaml::{self, Kind, Node};
+use super::yaml::{self, Node};
 
 /// The name of the file.
 pub(super) const FILE: &str = "plugin.yaml";
@@ -115,7 +115,7 @@ fn permission(sink: &mut Sink<'_>, key: &str, node: &Node) -> Option<Text> {
 
 /// What the configuration sets, checked against the schema, with its defaults.
 fn settings(sink: &mut Sink<'_>, schema: &Node, name: &str, given: Option<&Value>) -> Option<Map> {
-    let plain = literal(schema);
+    let plain = schema.value();
     let mut settings = match given {
         Some(Value::Map(map)) => map.clone(),
         _ => Map::new(),
@@ -146,19 +146,4 @@ fn settings(sink: &mut Sink<'_>, schema: &Node, name: &str, given: Option<&Value
         good = false;
     }
     good.then_some(settings)
-}
-
-/// Plain YAML as a value.
-fn literal(node: &Node) -> Value {
-    match &node.kind {
-        Kind::Broken => Value::Null,
-        Kind::Scalar(scalar) => scalar.value(),
-        Kind::List(items) => Value::List(items.iter().map(literal).collect()),
-        Kind::Map(entries) => Value::Map(
-            entries
-                .iter()
-                .map(|entry| (entry.key.as_str().into(), literal(&entry.value)))
-                .collect(),
-        ),
-    }
 }

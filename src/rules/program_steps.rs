@@ -147,6 +147,17 @@ pub struct PluginCall {
     pub args: Vec<Shape>,
 }
 
+impl PluginCall {
+    /// What the functions of actions begin with.
+    pub(super) const ACTION: &str = "action_";
+
+    /// The action as rules name it, if this is one.
+    #[must_use]
+    pub fn action_name(&self) -> String {
+        self.function.strip_prefix(Self::ACTION).unwrap_or(&self.function).replace('_', "-")
+    }
+}
+
 /// `metric:` with its fields.
 #[derive(Debug)]
 pub struct MetricStep {

@@ -9,9 +9,6 @@ use super::step_wait;
 use super::suggest;
 use super::yaml::{Kind, Node};
 
-/// What the functions of actions begin with.
-const ACTION: &str = "action_";
-
 /// `script:` a function, with no arguments, an object, or a list of them.
 pub(super) fn script(
     cx: &mut Cx<'_>,
@@ -42,7 +39,8 @@ pub(super) fn action(
 ) -> Option<PluginCall> {
     let written = cx.sink.name(name, "action")?;
     let args = step_wait::args(cx, fields, place.with_secret());
-    let wanted = Wanted { what: "action", prefix: ACTION, name: written, arity: Some(1) };
+    let wanted =
+        Wanted { what: "action", prefix: PluginCall::ACTION, name: written, arity: Some(1) };
     let function = wanted.function();
     defined(cx, name, wanted)?;
     Some(PluginCall { function: function.into(), args: vec![args?] })

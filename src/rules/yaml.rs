@@ -112,6 +112,22 @@ impl Node {
         self.entries()?.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
     }
 
+    /// As plain data, `${…}` and all; what is broken is null.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        match &self.kind {
+            Kind::Broken => Value::Null,
+            Kind::Scalar(scalar) => scalar.value(),
+            Kind::List(items) => Value::List(items.iter().map(Self::value).collect()),
+            Kind::Map(entries) => Value::Map(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.as_str().into(), entry.value.value()))
+                    .collect(),
+            ),
+        }
+    }
+
     /// The scalar, if this is one.
     #[must_use]
     pub fn scalar(&self) -> Option<&Scalar> {

@@ -1,9 +1,11 @@
 //! Events that functions of plugins make: of an inbound webhook, or of the answer to a poll.
 
+use std::collections::BTreeSet;
+
 use super::attributes::Attributes;
 use super::error::EventError;
 use super::payload::Payload;
-use crate::model::{Draft, Text, Value, limits};
+use crate::model::{Cause, Draft, Found, Text, Value, limits};
 
 /// What an event may say.
 const FIELDS: [&str; 5] = ["type", "id", "subject", "time", "data"];
@@ -65,6 +67,50 @@ pub fn from_plugin(value: &Value, around: Around<'_>) -> Result<Draft, EventErro
         return Err(EventError::TooLarge(message));
     }
     attributes.finish(Payload { data, base64: None })
+}
+
+/// Reads what the function of a poll makes of an answer: `#{ cursor, events, more }`.
+///
+/// # Errors
+/// A cause for people: what is wrong with it.
+pub fn from_poll(function: &str, meant: &Value) -> Result<Found, Cause> {
+    let wrong = |message: String| Cause::new("plugin", format!("`{function}` {message}"));
+    let Value::Map(fields) = meant else {
+        let message = format!("gave {}, not `#{{ cursor: …, events: […] }}`", meant.type_name());
+        return Err(wrong(message));
+    };
+    if let Some(other) = fields.keys().find(|key| !matches!(&***key, "cursor" | "events" | "more"))
+    {
+        return Err(wrong(format!("gave `{other}`: there are cursor, events and more")));
+    }
+    let cursor = fields.get("cursor").cloned().unwrap_or_default();
+    if cursor.weight() > limits::CURSOR_BYTES {
+        return Err(wrong(format!("gave a cursor of more than {} bytes", limits::CURSOR_BYTES)));
+    }
+    let none = Vec::new();
+    let events = match fields.get("events") {
+        None | Some(Value::Null) => &none,
+        Some(Value::List(events)) => events,
+        Some(other) => return Err(wrong(format!("gave {} as `events`", other.type_name()))),
+    };
+    if events.len() > limits::POLL_EVENTS {
+        let most = limits::POLL_EVENTS;
+        let message = format!("gave {} events; at most {most}, and `more: true`", events.len());
+        return Err(wrong(message));
+    }
+    let (kind, source) = (format!("poll.{function}"), Text::from(format!("poll/{function}")));
+    let mut ids = BTreeSet::new();
+    let mut drafts = Vec::with_capacity(events.len());
+    for event in events {
+        let around = Around { kind: &kind, may_choose: false, source: &source, id: None };
+        let draft = from_plugin(event, around)
+            .map_err(|error| wrong(format!("made an event that is none: {error}")))?;
+        if ids.insert(draft.id.clone()) {
+            drafts.push(draft);
+        }
+    }
+    let more = fields.get("more") == Some(&Value::Bool(true));
+    Ok(Found { cursor, events: drafts, more })
 }
 
 #[cfg(test)]

@@ -18,6 +18,6 @@ pub use cloudevents::{Parsed, parse};
 pub use error::EventError;
 pub use hook::{Encoding, Unverified, Verify, content, delivery_id, seen};
 pub use json::parse as parse_json;
-pub use made::{Around, from_plugin};
+pub use made::{Around, from_plugin, from_poll};
 pub use payload::{Media, media_of};
 pub use plain::{Plain, parse as parse_plain};

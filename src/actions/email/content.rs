@@ -69,6 +69,38 @@ pub struct MailContent {
 }
 
 impl MailContent {
+    /// What it says and to whom, as data: addresses without names, one or a list of them.
+    #[must_use]
+    pub fn fields(&self) -> Map {
+        let list = |mailboxes: &[Mailbox]| match mailboxes {
+            [] => None,
+            [one] => Some(Value::from(one.email.to_string())),
+            more => {
+                Some(Value::List(more.iter().map(|one| one.email.to_string().into()).collect()))
+            }
+        };
+        let text = |text: &str| Some(Value::from(text));
+        let headers: Map = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect();
+        let found = [
+            ("email", list(&self.to)),
+            ("cc", list(&self.cc)),
+            ("bcc", list(&self.bcc)),
+            ("from", Some(self.from.email.to_string().into())),
+            ("reply_to", self.reply_to.as_ref().map(|one| one.email.to_string().into())),
+            ("subject", text(&self.subject)),
+            ("text", text(&self.text)),
+            ("html", self.html.as_deref().map(Value::from)),
+            ("purpose", self.purpose.as_deref().map(Value::from)),
+            ("template", self.template.as_deref().map(Value::from)),
+            ("headers", (!headers.is_empty()).then_some(Value::Map(headers))),
+        ];
+        found.into_iter().filter_map(|(name, value)| Some((name.into(), value?))).collect()
+    }
+
     /// The `Message-ID` without its brackets: the same over every attempt.
     #[must_use]
     pub fn message_id(&self) -> String {

@@ -20,6 +20,7 @@ use url::Url;
 
 pub(crate) use request::SECRETS_IN_BODY;
 pub use request::{HttpRequestContent, Target, render};
+pub use response::answer;
 
 use self::body::WatchedBody;
 use self::request::{WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP, check_url};

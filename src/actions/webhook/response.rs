@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
 use reqwest::StatusCode;
-use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER, SET_COOKIE};
+use reqwest::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, SET_COOKIE,
+};
 use url::Url;
 
 use super::super::excerpt::excerpt;
 use super::super::secrets::UsedSecrets;
-use crate::model::{Cause, Instant, Map, Outcome, Span, Text, Value, limits};
+use super::request::Target;
+use crate::model::{Cause, Command, Instant, Map, Outcome, Span, Text, Value, limits};
 
 /// The longest wait a receiver may ask for: after a day a person should know.
 const RETRY_AFTER_LIMIT: Span = Span::from_days(1);
@@ -203,6 +206,41 @@ impl Judge<'_> {
         }
         Cause::new(code, message)
     }
+}
+
+/// What an answer would make of an attempt, without anybody's having been asked: for trying rules out. A
+/// body that is no text is JSON.
+#[must_use]
+pub fn answer(command: &Command, status: u16, headers: &Map, body: &Value) -> Outcome {
+    let content = match super::request::render(command) {
+        Ok(content) => content,
+        Err(cause) => return Outcome::Failed(cause),
+    };
+    let who = match &content.target {
+        Target::Url(url) => Who::Url(url),
+        Target::Endpoint(name) => Who::Endpoint(name),
+    };
+    let (body, json) = match body {
+        Value::Null => (Vec::new(), false),
+        Value::Text(text) => (text.as_bytes().to_vec(), false),
+        data => (data.to_json().to_string().into_bytes(), true),
+    };
+    let mut fields = HeaderMap::new();
+    if json {
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for (name, value) in headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value.to_string())) {
+            fields.append(name, value);
+        }
+    }
+    let Ok(status) = StatusCode::from_u16(status) else {
+        return Outcome::Failed(Cause::new("params", format!("{status} is no status")));
+    };
+    let received = Received { status, headers: fields, body, truncated: false, broken: None };
+    let (used, room) = (UsedSecrets::default(), Room::OF_RESULTS);
+    Judge { who, expect: &content.expect, now: command.armed, used: &used, room }.outcome(&received)
 }
 
 /// Statuses that may be another at the next attempt.

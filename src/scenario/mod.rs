@@ -1,0 +1,28 @@
+//! Rules on virtual time: scenario files, played with the real engine and pump over a store in memory.
+//! What the rules would send is rendered by `actions/` and caught instead of being sent.
+//!
+//! [`parse`] reads a file, [`Pack`] is the rules that it sees, and [`try_out`] plays a scenario as it
+//! stands and in three more ways that must come to the same: every event twice, events of one instant
+//! in another order, and a crash after every commit.
+
+mod answers;
+mod clock;
+mod coverage;
+mod effect;
+mod expect;
+mod file;
+mod keys;
+mod play;
+mod runner;
+mod suite;
+mod watch;
+mod ways;
+mod world;
+
+pub use coverage::{Coverage, Reached, Unreached};
+pub use file::{Scenario, parse};
+pub use play::{Failure, Pack};
+pub use runner::{Ended, run};
+pub use suite::{Found, Suite, Unit, find};
+pub use ways::{Tried, Way, try_out};
+pub use world::Broken;

@@ -1,0 +1,326 @@
+//! One play of a scenario: its timeline, and what is wrong with what happened.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::model::{EffectKey, Operator, Reply, Text};
+use crate::rules::RuleSet;
+use crate::rules::yaml::Node;
+use crate::script::{Condition, Names, Scope, Test};
+
+use super::clock;
+use super::coverage::Reached;
+use super::effect::Happening;
+use super::expect::{Expected, agrees, flow, pair};
+use super::file::{Entry, Scenario, Verb};
+use super::ways::Crashes;
+use super::world::{Broken, World};
+
+/// The rules that a scenario sees.
+#[derive(Clone, Debug)]
+pub struct Pack {
+    /// Those in force at its start.
+    pub rules: Arc<RuleSet>,
+    /// No rules at all: what is there while the given records are written.
+    pub nothing: Arc<RuleSet>,
+    /// Those of the folders that it reloads, as it names them.
+    pub reloads: BTreeMap<Text, Arc<RuleSet>>,
+}
+
+/// Something that is not as the scenario says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Bytes of the scenario's file, to point at.
+    pub place: Range<usize>,
+    /// What is wrong: one line.
+    pub title: String,
+    /// More about it.
+    pub lines: Vec<String>,
+}
+
+/// How a scenario is played.
+#[derive(Clone, Debug, Default)]
+pub(super) struct How {
+    /// Every event comes twice.
+    pub(super) doubled: bool,
+    /// Events of one instant come in the opposite order; what is expected where is not looked at.
+    pub(super) reordered: bool,
+    /// When the process dies.
+    pub(super) crashes: Option<Crashes>,
+}
+
+/// What came of a play.
+#[derive(Debug, Default)]
+pub(super) struct Played {
+    pub(super) failures: Vec<Failure>,
+    pub(super) ledger: BTreeMap<EffectKey, Happening>,
+    pub(super) reached: Reached,
+    pub(super) commits: usize,
+    pub(super) crashed: usize,
+}
+
+/// Plays a scenario.
+pub(super) fn play(pack: &Pack, scenario: &Scenario, how: &How) -> Result<Played, Broken> {
+    let Scenario { start, given, answers, .. } = scenario;
+    let mut world = World::begin(&pack.rules, pack.nothing.clone(), *start, given, answers)?;
+    if let Some(crashes) = &how.crashes {
+        world.crash_at(crashes.clone());
+    }
+    let mut play = Play { pack, scenario, how, failures: Vec::new() };
+    play.given(&world);
+    for entry in play.order() {
+        world.pass(entry.at)?;
+        play.verb(&mut world, entry)?;
+        if !how.reordered {
+            let happened = world.take_fresh();
+            play.compare(entry, &happened);
+            play.checks(&world, entry);
+        }
+    }
+    if !how.reordered {
+        play.unsent(&world)?;
+    }
+    let reached = std::mem::take(&mut world.seen().reached);
+    Ok(Played {
+        failures: play.failures,
+        ledger: std::mem::take(&mut world.ledger),
+        reached,
+        commits: world.commits,
+        crashed: world.crashed,
+    })
+}
+
+struct Play<'p> {
+    pack: &'p Pack,
+    scenario: &'p Scenario,
+    how: &'p How,
+    failures: Vec<Failure>,
+}
+
+impl<'p> Play<'p> {
+    fn fail(&mut self, place: &Range<usize>, title: impl Into<String>, lines: Vec<String>) {
+        self.failures.push(Failure { place: place.clone(), title: title.into(), lines });
+    }
+
+    fn at(&self, entry: &Entry) -> String {
+        clock::say(entry.at, &self.scenario.zone)
+    }
+
+    /// The entries in the order in which they are played.
+    fn order(&self) -> Vec<&'p Entry> {
+        let timeline = &self.scenario.timeline;
+        if !self.how.reordered {
+            return timeline.iter().collect();
+        }
+        let together = |a: &Entry, b: &Entry| {
+            let event = |entry: &Entry| matches!(entry.verb, Verb::Event(_));
+            a.at == b.at && event(a) && event(b)
+        };
+        timeline.chunk_by(together).flat_map(|group| group.iter().rev()).collect()
+    }
+
+    /// Records that are given and that the rules ship themselves.
+    fn given(&mut self, world: &World) {
+        let rules = world.rules().clone();
+        for (address, _) in &self.scenario.given {
+            let kind = rules.records.get(&address.kind);
+            if kind.is_some_and(|kind| kind.rows.contains_key(&address.id)) {
+                let title = format!("`{address}` is shipped with the rules and cannot be given");
+                self.fail(&self.scenario.place.clone(), title, Vec::new());
+            }
+        }
+    }
+
+    fn verb(&mut self, world: &mut World, entry: &Entry) -> Result<(), Broken> {
+        let reply = match &entry.verb {
+            Verb::Pass => return Ok(()),
+            Verb::Event(draft) => {
+                let reply = world.event((**draft).clone())?;
+                if self.how.doubled && matches!(reply, Reply::Accepted { .. }) {
+                    world.event((**draft).clone())?;
+                }
+                reply
+            }
+            Verb::Set(records) => {
+                let mut last = Reply::Done(crate::model::Value::Null);
+                for (address, fields) in records {
+                    let (address, fields) = (address.clone(), fields.clone());
+                    last =
+                        world.operator(Operator::Write { address, fields, by: "person".into() })?;
+                    if matches!(last, Reply::Refused(_)) {
+                        break;
+                    }
+                }
+                last
+            }
+            Verb::Escalation { acknowledge, policy, subject, by } => {
+                let found: Vec<_> = world
+                    .ladders()?
+                    .into_iter()
+                    .filter(|(_, name, about)| {
+                        name == policy && (subject.is_none() || about == subject)
+                    })
+                    .collect();
+                let [(run, ..)] = found[..] else {
+                    let title = match found.len() {
+                        0 => format!("no escalation `{policy}` is up"),
+                        many => format!("{many} escalations `{policy}` are up: name the `subject`"),
+                    };
+                    self.fail(&entry.place, title, Vec::new());
+                    return Ok(());
+                };
+                let by = by.clone();
+                world.operator(if *acknowledge {
+                    Operator::Acknowledge { run, by }
+                } else {
+                    Operator::Resolve { run, by }
+                })?
+            }
+            Verb::Reload(folder) => {
+                match self.pack.reloads.get(folder) {
+                    Some(rules) => world.put_in_force(rules.clone())?,
+                    None => self.fail(&entry.place, format!("`{folder}` was not read"), Vec::new()),
+                }
+                return Ok(());
+            }
+            Verb::Call { function, args, returns } => {
+                match world.call(function, args) {
+                    Ok(value) => {
+                        let wrong = returns.as_ref().filter(|wanted| !agrees(wanted, &value));
+                        if let Some(wanted) = wrong {
+                            let lines = vec![
+                                format!("expected  {}", flow(wanted)),
+                                format!("returned  {}", flow(&value)),
+                            ];
+                            let title = format!("`{function}` did not return what was expected");
+                            self.fail(&entry.place, title, lines);
+                        }
+                    }
+                    Err(cause) => self.fail(
+                        &entry.place,
+                        format!("`{function}` failed"),
+                        vec![cause.message.to_string()],
+                    ),
+                }
+                return Ok(());
+            }
+        };
+        if let Reply::Refused(refusal) = reply {
+            self.fail(&entry.place, "the engine refused this", vec![refusal.to_string()]);
+        }
+        Ok(())
+    }
+
+    /// Compares what happened since the entry before with what this one expects.
+    fn compare(&mut self, entry: &Entry, happened: &[Happening]) {
+        let pairs = pair(&entry.expect, happened);
+        let listed = |at: usize| pairs.iter().any(|(_, happened)| *happened == at);
+        let come = |at: usize| pairs.iter().any(|(expected, _)| *expected == at);
+        // Events are for the rules themselves: only those are compared that somebody expects.
+        let unlisted: Vec<&Happening> = happened
+            .iter()
+            .enumerate()
+            .filter(|(at, happening)| happening.kind != "event" && !listed(*at))
+            .map(|(_, happening)| happening)
+            .collect();
+        let missing: Vec<&Expected> = entry
+            .expect
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| !come(*at))
+            .map(|(_, expected)| expected)
+            .collect();
+        if unlisted.is_empty() && missing.is_empty() {
+            return;
+        }
+        let mut lines = Vec::new();
+        let mut told = vec![false; unlisted.len()];
+        for expected in &missing {
+            let mut nearest: Option<(usize, Vec<super::expect::Difference>)> = None;
+            for (at, happening) in unlisted.iter().enumerate().filter(|(at, _)| !told[*at]) {
+                let Some(differences) = expected.differs(happening) else { continue };
+                let better =
+                    nearest.as_ref().is_none_or(|(_, best)| differences.len() < best.len());
+                // With nothing in common it is another one.
+                if better && differences.len() < expected.fields.len() {
+                    nearest = Some((at, differences));
+                }
+            }
+            lines.push(format!("- expected  {}", expected.say()));
+            if let Some((at, differences)) = nearest {
+                told[at] = true;
+                lines.push(format!("+ happened  {}", self.said(entry, unlisted[at])));
+                for difference in differences {
+                    let (wanted, found) = (flow(&difference.wanted), flow(&difference.found));
+                    lines.push(format!("            {}: {found}, not {wanted}", difference.field));
+                }
+            }
+        }
+        for (_, happening) in unlisted.iter().enumerate().filter(|(at, _)| !told[*at]) {
+            lines.push(format!("+ happened  {}", self.said(entry, happening)));
+        }
+        let title = match (missing.is_empty(), unlisted.is_empty()) {
+            (false, true) => "this was expected and did not happen",
+            (true, false) => "this happened and is not expected",
+            _ => "what happened is not what was expected",
+        };
+        let title = format!("by {}: {title}", self.at(entry));
+        let place = missing.first().map_or(&entry.place, |expected| &expected.place);
+        self.fail(place, title, lines);
+    }
+
+    /// Something that happened, with its workflow, and its time unless it is the entry's.
+    fn said(&self, entry: &Entry, happening: &Happening) -> String {
+        let mut text = format!("{}  # {}", happening.say(), happening.workflow);
+        if happening.at != entry.at {
+            text.push_str(" at ");
+            text.push_str(&clock::say(happening.at, &self.scenario.zone));
+        }
+        text
+    }
+
+    fn checks(&mut self, world: &World, entry: &Entry) {
+        for node in &entry.checks {
+            let Some(scalar) = node.scalar() else { continue };
+            if let Some(failure) = self.check(world, entry, node, &scalar.text) {
+                self.failures.push(failure);
+            }
+        }
+    }
+
+    fn check(&self, world: &World, entry: &Entry, node: &Node, text: &str) -> Option<Failure> {
+        let failure = |title: String, lines: Vec<String>| {
+            Some(Failure { place: node.span.clone(), title, lines })
+        };
+        let when = self.at(entry);
+        let names = Names::default();
+        let condition = match Condition::compile(&world.rules().sandbox, text, &names, false) {
+            Ok(condition) => condition,
+            Err(error) => return failure(error.message, error.help.into_iter().collect()),
+        };
+        match condition.test(&Scope::new(world.now()), &world.host()) {
+            Ok(Test::True) => None,
+            Ok(Test::False(why)) => {
+                failure(format!("at {when}: the check does not hold"), vec![why.to_string()])
+            }
+            Err(error) => failure(format!("at {when}: the check failed"), vec![error.to_string()]),
+        }
+    }
+
+    /// What was announced and not sent when the timeline is over.
+    fn unsent(&mut self, world: &World) -> Result<(), Broken> {
+        let unsent = world.unsent()?;
+        if !unsent.is_empty() {
+            let lines = unsent
+                .iter()
+                .map(|(workflow, action)| format!("+ {action} of {workflow}"))
+                .collect();
+            let place =
+                self.scenario.timeline.last().map_or(&self.scenario.place, |last| &last.place);
+            let place = place.clone();
+            self.fail(&place, "the timeline is over and this is still to be sent", lines);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! [`Seen`]: what is noticed of the engine's decisions besides what they send: events emitted, runs that
+//! failed, expressions that failed, and which steps were reached.
+
+use std::collections::BTreeSet;
+
+use crate::model::{
+    Code, EffectKey, EffectState, EventNo, Map, Name, Run, RunNo, Status, Value, Write,
+};
+
+use super::coverage::Reached;
+use super::effect::Happening;
+
+/// What the daemon itself is called as the source of events.
+const OURS: &str = "adjutant/";
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    fresh: Vec<Happening>,
+    /// The newest event that was looked at.
+    last: EventNo,
+    /// Expressions that failed: of which workflow, about which event.
+    errors: BTreeSet<(EventNo, Name)>,
+    /// Effects that a crash has left for a person to decide.
+    pub(super) held: Vec<(RunNo, EffectKey)>,
+    /// Steps that were reached.
+    pub(super) reached: Reached,
+}
+
+impl Seen {
+    /// What happened since this was last called.
+    pub(super) fn take_fresh(&mut self) -> Vec<Happening> {
+        std::mem::take(&mut self.fresh)
+    }
+
+    /// Takes note of a write.
+    pub(super) fn write(&mut self, write: &Write) {
+        match write {
+            Write::Event(stored) => {
+                let event = &*stored.event;
+                if event.no > self.last {
+                    self.last = event.no;
+                    if event.source.starts_with(OURS) {
+                        self.fresh.push(Happening::event(event));
+                    }
+                }
+                for verdict in stored.verdicts.iter().filter(|one| one.code == Code::Error) {
+                    if self.errors.insert((event.no, verdict.workflow.clone())) {
+                        let detail = verdict.detail.as_deref().unwrap_or_default();
+                        let reason = format!("event {} `{}`: {detail}", event.no, event.kind);
+                        self.fresh.push(Happening {
+                            at: event.accepted,
+                            kind: "failed",
+                            workflow: verdict.workflow.clone(),
+                            fields: Map::from([
+                                ("failed".into(), Value::Text(verdict.workflow.clone())),
+                                ("reason".into(), Value::from(reason)),
+                            ]),
+                        });
+                    }
+                }
+            }
+            Write::Run(old, new) => self.run(old.as_deref(), new),
+            _ => {}
+        }
+    }
+
+    fn run(&mut self, old: Option<&Run>, new: &Run) {
+        let known = old.map_or(0, |old| old.spilled as usize + old.trace.len());
+        for entry in new.trace.iter().skip(known.saturating_sub(new.spilled as usize)) {
+            self.reached.note(&new.workflow, entry);
+        }
+        let failed = |run: &Run| run.status == Status::Failed;
+        // Who called it says what comes of a child that failed.
+        if failed(new) && new.parent.is_none() && !old.is_some_and(failed) {
+            let at = new.ended.unwrap_or(new.began);
+            self.fresh.push(Happening::failed(new, at));
+        }
+        let held = |run: &Run| {
+            run.effect().filter(|effect| effect.state == EffectState::Held).map(|effect| effect.key)
+        };
+        if let Some(key) = held(new).filter(|_| old.is_none_or(|old| held(old).is_none()))
+            && is_left_by_a_crash(new)
+        {
+            self.held.push((new.no, key));
+        }
+    }
+}
+
+fn is_left_by_a_crash(run: &Run) -> bool {
+    run.trace.iter().rev().any(|entry| match &entry.what {
+        crate::model::Trace::Held(_, why) => &*why.code == "restart",
+        _ => false,
+    })
+}

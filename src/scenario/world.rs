@@ -1,0 +1,422 @@
+//! [`World`]: the pump on virtual time, over a store in memory, with an outside that answers as scripted.
+//!
+//! Time stands still while anything is to be done and then jumps to whatever is due next. The process may
+//! die at chosen commits; the outside remembers what it has seen, as a real one does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::actions::render;
+use crate::model::{
+    ActionKind, Ask, Cause, Command, Draft, EffectKey, Found, Input, Instant, Operator, Outcome,
+    POLL_BUSY, Polled, ReadError, Reply, RunNo, Settled, Span, Text, Value, View,
+};
+use crate::pump::{Pump, Released, Response};
+use crate::rules::{Action, Bundle, RuleSet};
+use crate::script::{Host, Shared};
+use crate::store::{MemoryStore, Store as _, StoreError};
+
+use super::answers::{Answer, answer};
+use super::effect::{Content, Happening};
+use super::watch::Seen;
+use super::ways::Crashes;
+
+/// How often old things are removed.
+const SWEEP_EVERY: Span = Span::from_days(1);
+/// How often a script is asked whether it is late before it is: each is 512 operations of Rhai, so this
+/// is about a second.
+const LATE_AFTER: usize = 100_000;
+
+/// Why a play cannot go on: our own fault, never that of the rules.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    /// The state could not be read.
+    #[error("{0}")]
+    Read(#[from] ReadError),
+    /// The store refused a commit.
+    #[error("the store in memory failed: {0}")]
+    Store(#[from] StoreError),
+    /// It panicked.
+    #[error("the play broke off")]
+    Lost,
+}
+
+/// See the module.
+pub(super) struct World {
+    store: Arc<MemoryStore>,
+    rules: Arc<RuleSet>,
+    pump: Pump<u64>,
+    now: Instant,
+    answers: Vec<Answer>,
+    /// What the outside has seen, by key, and how often.
+    pub(super) ledger: BTreeMap<EffectKey, Happening>,
+    attempts: BTreeMap<EffectKey, usize>,
+    /// Answers on their way.
+    under_way: BTreeMap<(Instant, u64), Settled>,
+    asks: Vec<Ask>,
+    /// Whose senders try again after a crash.
+    unanswered: BTreeMap<u64, Input>,
+    replies: BTreeMap<u64, Reply>,
+    tokens: u64,
+    /// What happened since somebody last looked.
+    fresh: Vec<Happening>,
+    seen: Arc<Mutex<Seen>>,
+    next_sweep: Instant,
+    crashes: Option<Crashes>,
+    /// Commits so far.
+    pub(super) commits: usize,
+    /// How often the process died.
+    pub(super) crashed: usize,
+}
+
+impl World {
+    /// With these rules in force and nothing remembered but `given`.
+    pub(super) fn begin(
+        rules: &Arc<RuleSet>,
+        nothing: Arc<RuleSet>,
+        start: Instant,
+        given: &[(crate::model::Address, crate::model::Map)],
+        answers: &[Answer],
+    ) -> Result<Self, Broken> {
+        let store = Arc::new(MemoryStore::new());
+        // What is given was there before the rules, so nothing starts with it.
+        let pump = Pump::open(store.clone(), nothing, start)?;
+        let mut world = Self {
+            store,
+            rules: rules.clone(),
+            pump,
+            now: start,
+            answers: answers.to_vec(),
+            ledger: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            under_way: BTreeMap::new(),
+            asks: Vec::new(),
+            unanswered: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            tokens: 0,
+            fresh: Vec::new(),
+            seen: Arc::default(),
+            next_sweep: start + SWEEP_EVERY,
+            crashes: None,
+            commits: 0,
+            crashed: 0,
+        };
+        for (address, fields) in given {
+            let (address, fields) = (address.clone(), fields.clone());
+            world.input(Input::Operator(Operator::Write {
+                address,
+                fields,
+                by: "given".into(),
+            }))?;
+        }
+        world.put_in_force(rules.clone())?;
+        world.watch();
+        world.commits = 0;
+        Ok(world)
+    }
+
+    /// Lets the process die at some commits from now on.
+    pub(super) fn crash_at(&mut self, crashes: Crashes) {
+        self.crashes = Some(crashes);
+    }
+
+    /// The virtual time.
+    pub(super) fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// The rules in force.
+    pub(super) fn rules(&self) -> &Arc<RuleSet> {
+        &self.rules
+    }
+
+    /// What expressions read of records.
+    pub(super) fn host(&self) -> impl Host + '_ {
+        Lookups(&self.pump)
+    }
+
+    /// What was seen of the engine's decisions.
+    pub(super) fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What happened since this was last called.
+    pub(super) fn take_fresh(&mut self) -> Vec<Happening> {
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.extend(self.seen().take_fresh());
+        fresh
+    }
+
+    /// Puts other rules in force.
+    pub(super) fn put_in_force(&mut self, rules: Arc<RuleSet>) -> Result<(), Broken> {
+        self.rules = rules.clone();
+        self.pump.put_in_force(self.now, rules, None)?;
+        self.settle()
+    }
+
+    /// Hands in an event; the engine's answer.
+    pub(super) fn event(&mut self, draft: Draft) -> Result<Reply, Broken> {
+        self.input(Input::Event(Box::new(draft)))
+    }
+
+    /// Does what a person asks for; the engine's answer.
+    pub(super) fn operator(&mut self, operator: Operator) -> Result<Reply, Broken> {
+        self.input(Input::Operator(operator))
+    }
+
+    /// The ladders that are up, by policy, with what they are about.
+    pub(super) fn ladders(&self) -> Result<Vec<(RunNo, Text, Option<Text>)>, Broken> {
+        let mut found = Vec::new();
+        for no in self.pump.view().ladders() {
+            if let Some(run) = self.pump.view().run(no)? {
+                found.push((no, run.workflow.clone(), run.subject.clone()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn input(&mut self, input: Input) -> Result<Reply, Broken> {
+        self.tokens += 1;
+        let token = self.tokens;
+        self.unanswered.insert(token, input.clone());
+        self.pump.take(self.now, input, Some(token))?;
+        self.settle()?;
+        let lost = || Reply::Refused(crate::model::Refusal::Broken("no answer came".into()));
+        Ok(self.replies.remove(&token).unwrap_or_else(lost))
+    }
+
+    /// Lets time pass until `until`, that instant included.
+    pub(super) fn pass(&mut self, until: Instant) -> Result<(), Broken> {
+        self.settle()?;
+        loop {
+            let answered = self.under_way.keys().next().map(|(at, _)| *at);
+            let due = self.pump.next_due().into_iter().chain(answered).min();
+            let next = due.map_or(self.next_sweep, |due| due.min(self.next_sweep));
+            if next > until {
+                break;
+            }
+            self.now = self.now.max(next);
+            if self.next_sweep <= self.now {
+                self.next_sweep = self.now + SWEEP_EVERY;
+                self.pump.take(self.now, Input::Sweep, None)?;
+            }
+            self.settle()?;
+        }
+        self.now = self.now.max(until);
+        self.settle()
+    }
+
+    /// Does everything there is to do at this instant.
+    fn settle(&mut self) -> Result<(), Broken> {
+        loop {
+            while !self.pump.is_full() && self.pump.work(self.now)? {}
+            if let Some(batch) = self.pump.seal() {
+                self.commits += 1;
+                self.store.commit(&batch)?;
+                let crash = self.crashes.as_ref().and_then(|crashes| crashes.at(self.commits));
+                if crash != Some(Crash::BeforePerforming) {
+                    let released = self.pump.durable();
+                    self.release(released);
+                }
+                if crash.is_some() {
+                    self.crash()?;
+                }
+            } else if let Some(released) = self.pump.unwritten() {
+                self.release(released);
+            } else if !self.come_back()? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Hands in what came back from the outside by now. False when nothing did.
+    fn come_back(&mut self) -> Result<bool, Broken> {
+        if let Some(ask) = self.asks.pop() {
+            let found = self.poll(&ask);
+            let polled = Polled { key: ask.key, begun: ask.begun, found, after: None };
+            self.pump.take(self.now, Input::Polled(Box::new(polled)), None)?;
+            return Ok(true);
+        }
+        if let Some(first) = self.under_way.first_entry().filter(|first| first.key().0 <= self.now)
+        {
+            let settled = first.remove();
+            self.pump.take(self.now, Input::Outcome(settled), None)?;
+            return Ok(true);
+        }
+        // What a crash has left for a person to decide was surely not meant to be waited for.
+        let held = self.seen().held.pop();
+        if let Some((run, key)) = held {
+            let run_now = self.pump.view().run(run)?;
+            if run_now.is_some_and(|run| run.effect().is_some_and(|effect| effect.key == key)) {
+                let by = "after a crash".into();
+                let retry = Operator::Retry { run, assume_done: false, by };
+                self.pump.take(self.now, Input::Operator(retry), None)?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn crash(&mut self) -> Result<(), Broken> {
+        self.crashed += 1;
+        self.under_way.clear();
+        self.asks.clear();
+        self.pump = Pump::open(self.store.clone(), self.rules.clone(), self.now)?;
+        self.watch();
+        for (token, input) in self.unanswered.clone() {
+            self.pump.take(self.now, input, Some(token))?;
+        }
+        Ok(())
+    }
+
+    fn watch(&mut self) {
+        let seen = self.seen.clone();
+        self.pump.observe(Box::new(move |write| {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).write(write);
+        }));
+    }
+
+    fn release(&mut self, released: Released<u64>) {
+        for (token, response) in released.responses {
+            self.unanswered.remove(&token);
+            if let Response::Reply(reply) = response {
+                self.replies.insert(token, reply);
+            }
+        }
+        self.asks.extend(released.asks);
+        for (command, bundle) in released.commands {
+            self.perform(&command, bundle);
+        }
+    }
+
+    fn perform(&mut self, command: &Command, bundle: Option<Arc<Bundle>>) {
+        let (outcome, after) = match bundle {
+            None => {
+                let why = "the version of the rules this run began with cannot be read";
+                (Outcome::Failed(Cause::new("version", why)), Span::ZERO)
+            }
+            Some(bundle) if command.action == ActionKind::Script => {
+                let host = Lookups(&self.pump);
+                (render::script(command, &bundle.sandbox, &host, &patience()), Span::ZERO)
+            }
+            Some(bundle) => self.send(command, &bundle),
+        };
+        self.tokens += 1;
+        let settled =
+            Settled { run: command.run, key: command.key, attempt: command.attempt, outcome };
+        self.under_way.insert((self.now + after, self.tokens), settled);
+    }
+
+    /// What comes of an attempt, which is seen from outside unless it cannot even be rendered.
+    fn send(&mut self, command: &Command, bundle: &Bundle) -> (Outcome, Span) {
+        let action = self.action_of(command, bundle);
+        let (happening, content) = match Happening::of(command, bundle, action, self.now) {
+            Ok(rendered) => rendered,
+            Err(cause) => return (Outcome::Failed(cause), Span::ZERO),
+        };
+        let attempts = self.attempts.entry(command.key).or_default();
+        let answered = answer(&self.answers, command, &content, *attempts);
+        *attempts += 1;
+        let key = command.key;
+        if let std::collections::btree_map::Entry::Vacant(new) = self.ledger.entry(key) {
+            new.insert(happening.clone());
+            self.fresh.push(happening);
+        }
+        (answered.outcome, answered.after)
+    }
+
+    /// The action of a plugin that asked for a request.
+    fn action_of(&self, command: &Command, bundle: &Bundle) -> Option<Text> {
+        let run = self.pump.view().run(command.run).ok()??;
+        let workflow = bundle.workflow(&run.workflow)?;
+        match &workflow.steps.get(run.pc as usize)?.action {
+            Action::Plugin(call) => Some(call.action_name().into()),
+            _ => None,
+        }
+    }
+
+    /// Carries out a poll: what there is, as far as the scenario says how it is answered.
+    fn poll(&self, ask: &Ask) -> Result<Found, Cause> {
+        let host = Lookups(&self.pump);
+        let sandbox = &self.rules.sandbox;
+        let call = |args: Vec<Value>| {
+            let args: Vec<Shared> = args.into_iter().map(Shared::new).collect();
+            let called = sandbox.call(&ask.function, &args, ask.begun, &host, &patience());
+            called.map_err(|error| error.to_cause())
+        };
+        let request = call(vec![ask.cursor.clone()])?;
+        if request.is_null() {
+            return Ok(Found { cursor: ask.cursor.clone(), ..Found::default() });
+        }
+        let grant = sandbox.grant(&ask.function, 1).cloned().unwrap_or_default();
+        let command = render::poll(&request, &grant, ask)?;
+        if !self.answers.iter().any(|answer| answer.is_of(&command)) {
+            return Err(Cause::new(POLL_BUSY, "the scenario does not say what is answered"));
+        }
+        match answer(&self.answers, &command, &Content::Request, 0).outcome {
+            Outcome::Done(answer) => {
+                let meant = call(vec![ask.cursor.clone(), answer])?;
+                crate::triggers::from_poll(&ask.function, &meant)
+            }
+            Outcome::Retry { why, .. } | Outcome::Failed(why) | Outcome::Uncertain(why) => Err(why),
+        }
+    }
+
+    /// What was announced and has not been sent, at the end.
+    pub(super) fn unsent(&self) -> Result<Vec<(Text, Text)>, Broken> {
+        let mut found = Vec::new();
+        let mut after = RunNo(0);
+        loop {
+            let page = self.pump.view().runs_after(after, 1_000)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.no;
+            let unsent = page.iter().filter(|run| {
+                run.status.is_alive()
+                    && run.effect().is_some_and(|effect| !self.ledger.contains_key(&effect.key))
+            });
+            found.extend(unsent.map(|run| {
+                let action = run.effect().map_or("", |effect| effect.action.as_str());
+                (run.workflow.clone(), Text::from(action))
+            }));
+        }
+    }
+
+    /// Calls a function of a plugin.
+    pub(super) fn call(&self, function: &str, args: &[Value]) -> Result<Value, Cause> {
+        let args: Vec<Shared> = args.iter().cloned().map(Shared::new).collect();
+        let called = self.rules.sandbox.call(function, &args, self.now, &self.host(), &patience());
+        called.map_err(|error| error.to_cause())
+    }
+}
+
+/// When the process dies, relative to what a commit lets out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Crash {
+    /// Nothing that the commit announces was performed, and nobody was answered.
+    BeforePerforming,
+    /// All of it was performed, and nobody heard what came of it.
+    AfterPerforming,
+}
+
+/// Tells a script that it is late after so many operations.
+fn patience() -> impl Fn() -> bool {
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    move || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= LATE_AFTER
+}
+
+/// What scripts and checks read of records.
+struct Lookups<'p>(&'p Pump<u64>);
+
+impl Host for Lookups<'_> {
+    fn record(&self, kind: &str, id: &str) -> Result<Value, ReadError> {
+        self.0.lookup(kind, id)
+    }
+
+    fn records(
+        &self,
+        kind: &str,
+        filter: Option<(&str, &Value)>,
+    ) -> Result<Option<Vec<Value>>, ReadError> {
+        self.0.lookup_all(kind, filter)
+    }
+}
