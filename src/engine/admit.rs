@@ -11,6 +11,8 @@ use super::stage::Stage;
 /// Admits an event from outside.
 pub(super) fn event(stage: &mut Stage<'_>, draft: Draft) -> Result<Reply, ReadError> {
     let (identity, fingerprint) = (draft.identity(), draft.fingerprint());
+    #[cfg(test)]
+    let (draft, identity) = planted(stage, draft, identity);
     if let Some((event, known)) = stage.view().identity(identity)? {
         return Ok(if known == fingerprint {
             Reply::Accepted { event, duplicate: true }
@@ -44,4 +46,20 @@ pub(super) fn accept(stage: &mut Stage<'_>, draft: Draft, lineage: Lineage) -> E
     stage.push(Task::Wake { event: no, after: RunNo(0) });
     stage.push(Task::Start { event: no, after: None });
     no
+}
+
+/// A mistake that tests plant.
+#[cfg(test)]
+fn planted(
+    stage: &Stage<'_>,
+    mut draft: Draft,
+    identity: crate::model::Digest,
+) -> (Draft, crate::model::Digest) {
+    use crate::model::planted::{Plant, is};
+    if !is(Plant::KnowsNoDuplicates) {
+        return (draft, identity);
+    }
+    draft.id = format!("{}-{}", draft.id, stage.view().next_event()).into();
+    let identity = draft.identity();
+    (draft, identity)
 }

@@ -139,6 +139,8 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
         #[cfg(test)]
         ActionKind::Echo => Arc::new(Map::new()),
     };
+    #[cfg(test)]
+    let effect = &planted(effect);
     stage.release(Command {
         run: cursor.run.no,
         workflow: cursor.run.workflow.clone(),
@@ -153,6 +155,17 @@ pub(super) fn release(stage: &mut Stage<'_>, cursor: &Cursor, step: &Step, param
         armed: effect.armed,
         timeout: step.timeout.and_then(crate::model::Duration::elapsed),
     });
+}
+
+/// A mistake that tests plant.
+#[cfg(test)]
+fn planted(effect: &crate::model::Effect) -> crate::model::Effect {
+    use crate::model::planted::{Plant, is};
+    let mut effect = effect.clone();
+    if effect.uncertain && is(Plant::DoublesEffects) {
+        effect.key = EffectKey(Digest::of(&[b"again", &effect.key.0.0]));
+    }
+    effect
 }
 
 pub(super) fn set_state(run: &mut Run, state: EffectState) {

@@ -11,6 +11,8 @@ mod exchange;
 mod id;
 pub mod limits;
 mod link;
+#[cfg(test)]
+pub(crate) mod planted;
 mod poll;
 mod record;
 mod retention;

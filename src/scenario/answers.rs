@@ -93,15 +93,11 @@ impl Answer {
     }
 }
 
-/// What an attempt comes to, which is the `attempt`-th from 0 under its key.
-pub(super) fn answer(
-    answers: &[Answer],
-    command: &Command,
-    content: &Content,
-    attempt: usize,
-) -> Answered {
+/// What an attempt comes to.
+pub(super) fn answer(answers: &[Answer], command: &Command, content: &Content) -> Answered {
     let found = answers.iter().find(|answer| answer.is_of(command));
     let after = found.map_or(Span::ZERO, |answer| answer.after);
+    let attempt = usize::from(command.attempt.saturating_sub(1));
     let status = found.and_then(|answer| {
         answer.statuses.get(attempt).or_else(|| answer.statuses.last()).copied()
     });

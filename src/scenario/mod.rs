@@ -15,6 +15,8 @@ mod keys;
 mod play;
 mod runner;
 mod suite;
+#[cfg(test)]
+mod tests;
 mod watch;
 mod ways;
 mod world;

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::actions::render;
 use crate::model::{
     ActionKind, Ask, Cause, Command, Draft, EffectKey, Found, Input, Instant, Operator, Outcome,
-    POLL_BUSY, Polled, ReadError, Reply, RunNo, Settled, Span, Text, Value, View,
+    POLL_BUSY, Polled, ReadError, Refusal, Reply, RunNo, Settled, Span, Text, Value, View,
 };
 use crate::pump::{Pump, Released, Response};
 use crate::rules::{Action, Bundle, RuleSet};
@@ -48,9 +48,10 @@ pub(super) struct World {
     pump: Pump<u64>,
     now: Instant,
     answers: Vec<Answer>,
-    /// What the outside has seen, by key, and how often.
+    /// What the outside has seen, by key.
     pub(super) ledger: BTreeMap<EffectKey, Happening>,
-    attempts: BTreeMap<EffectKey, usize>,
+    /// When each attempt is answered.
+    answer_at: BTreeMap<(EffectKey, u16), Instant>,
     /// Answers on their way.
     under_way: BTreeMap<(Instant, u64), Settled>,
     asks: Vec<Ask>,
@@ -88,7 +89,7 @@ impl World {
             now: start,
             answers: answers.to_vec(),
             ledger: BTreeMap::new(),
-            attempts: BTreeMap::new(),
+            answer_at: BTreeMap::new(),
             under_way: BTreeMap::new(),
             asks: Vec::new(),
             unanswered: BTreeMap::new(),
@@ -179,10 +180,17 @@ impl World {
         self.tokens += 1;
         let token = self.tokens;
         self.unanswered.insert(token, input.clone());
+        let before = self.crashed;
         self.pump.take(self.now, input, Some(token))?;
         self.settle()?;
-        let lost = || Reply::Refused(crate::model::Refusal::Broken("no answer came".into()));
-        Ok(self.replies.remove(&token).unwrap_or_else(lost))
+        Ok(match self.replies.remove(&token) {
+            None => Reply::Refused(Refusal::Broken("no answer came".into())),
+            // Who asks again after a crash hears that it is done already.
+            Some(Reply::Refused(Refusal::State(_))) if self.crashed > before => {
+                Reply::Done(Value::Null)
+            }
+            Some(reply) => reply,
+        })
     }
 
     /// Lets time pass until `until`, that instant included.
@@ -304,7 +312,9 @@ impl World {
         self.tokens += 1;
         let settled =
             Settled { run: command.run, key: command.key, attempt: command.attempt, outcome };
-        self.under_way.insert((self.now + after, self.tokens), settled);
+        // An attempt that a crash repeats is answered when it would have been.
+        let at = *self.answer_at.entry((command.key, command.attempt)).or_insert(self.now + after);
+        self.under_way.insert((at.max(self.now), self.tokens), settled);
     }
 
     /// What comes of an attempt, which is seen from outside unless it cannot even be rendered.
@@ -314,9 +324,7 @@ impl World {
             Ok(rendered) => rendered,
             Err(cause) => return (Outcome::Failed(cause), Span::ZERO),
         };
-        let attempts = self.attempts.entry(command.key).or_default();
-        let answered = answer(&self.answers, command, &content, *attempts);
-        *attempts += 1;
+        let answered = answer(&self.answers, command, &content);
         let key = command.key;
         if let std::collections::btree_map::Entry::Vacant(new) = self.ledger.entry(key) {
             new.insert(happening.clone());
@@ -353,7 +361,7 @@ impl World {
         if !self.answers.iter().any(|answer| answer.is_of(&command)) {
             return Err(Cause::new(POLL_BUSY, "the scenario does not say what is answered"));
         }
-        match answer(&self.answers, &command, &Content::Request, 0).outcome {
+        match answer(&self.answers, &command, &Content::Request).outcome {
             Outcome::Done(answer) => {
                 let meant = call(vec![ask.cursor.clone(), answer])?;
                 crate::triggers::from_poll(&ask.function, &meant)

@@ -104,6 +104,10 @@ impl State {
         state.index = load::index(&*state.store, given, &mut unfinished)?;
         state.bundles = load::rest(&*state.store, &mut unfinished)?;
         load::windows(&*state.store, &mut state.index, &mut unfinished)?;
+        #[cfg(test)]
+        if crate::model::planted::is(crate::model::planted::Plant::DropsTimers) {
+            state.index.forget_due();
+        }
         state.packed = state.counters.event;
         Ok((state, unfinished))
     }
