@@ -16,6 +16,7 @@ mod records;
 mod reload;
 mod rule_files;
 mod runs;
+mod schema;
 mod screen;
 mod serve;
 mod socket;
@@ -111,6 +112,8 @@ enum Command {
     /// Let workflows start again
     #[command(subcommand)]
     Workflows(workflows::Workflows),
+    /// Print the JSON Schema of rule files, scenarios or manifests, for editors
+    Schema(schema::Schema),
     /// Put the rule files in force, without a restart
     Reload(reload::Reload),
 }
@@ -134,6 +137,7 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         Command::Serve(serve) => serve::run(&serve, globals),
         Command::Check(check) => check::run(&check, globals),
         Command::Test(test) => test::run(&test, globals),
+        Command::Schema(schema) => Ok(schema::run(&schema)),
         Command::Emit(emit) => {
             ask(globals, async |client, screen| emit::run(emit, client, screen).await)
         }

@@ -29,6 +29,58 @@ pub struct Key {
     pub about: &'static str,
     /// Whether it must be there, may be there, or is not built yet.
     pub state: State,
+    /// The shape of its value.
+    pub holds: Holds,
+}
+
+/// The shape of a value, for editors: what it is made of, not whether it makes sense.
+#[derive(Clone, Copy, Debug)]
+pub enum Holds {
+    /// Anything but nothing.
+    Anything,
+    /// Text, with `${…}` in it or not.
+    Text,
+    /// Text, a number, `true` or `false`.
+    Scalar,
+    /// A Rhai expression.
+    Expression,
+    /// A literal name, `[a-z][a-z0-9-]*`.
+    Name,
+    /// The name of a result or variable, `[a-z_][a-z0-9_]*`.
+    Variable,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number, at least this.
+    Whole(i64),
+    /// A literal length of time: `90s`, `5m`, `2bd`.
+    Duration,
+    /// An object with free keys and values.
+    Values,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A list of such values.
+    ListOf(&'static Holds),
+    /// An object with free keys and such values.
+    MapOf(&'static Holds),
+    /// Any of these.
+    Any(&'static [Holds]),
+    /// What a table says.
+    Object(&'static Table),
+    /// Something that a definition of the language describes.
+    Ref(Definition),
+}
+
+/// What the language defines beside tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Definition {
+    /// A list of steps.
+    Steps,
+    /// A trigger.
+    Trigger,
+    /// What selects events in a running workflow.
+    Filter,
+    /// An item of a scenario's `expect`.
+    Expected,
 }
 
 /// Whether a key is needed.
@@ -46,13 +98,13 @@ impl Key {
     /// A key that must be there.
     #[must_use]
     pub const fn required(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, state: State::Required }
+        Self { name, about, state: State::Required, holds: Holds::Anything }
     }
 
     /// A key that may be there.
     #[must_use]
     pub const fn optional(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, state: State::Optional }
+        Self { name, about, state: State::Optional, holds: Holds::Anything }
     }
 
     /// What to do about a missing one.
@@ -64,7 +116,14 @@ impl Key {
     /// A key of the language that is not supported yet.
     #[must_use]
     pub const fn later(name: &'static str, about: &'static str) -> Self {
-        Self { name, about, state: State::Later }
+        Self { name, about, state: State::Later, holds: Holds::Anything }
+    }
+
+    /// The same, with the shape of its value.
+    #[must_use]
+    pub const fn holds(mut self, holds: Holds) -> Self {
+        self.holds = holds;
+        self
     }
 }
 
@@ -136,6 +195,19 @@ impl<'a> Sink<'a> {
     ) -> &mut Diagnostic {
         let at = self.out.len();
         self.out.push(Diagnostic::error(code, &self.file.name, span, message));
+        &mut self.out[at]
+    }
+
+    /// Reports a mistake in another file.
+    pub fn error_in(
+        &mut self,
+        file: &crate::model::Text,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let at = self.out.len();
+        self.out.push(Diagnostic::error(code, file, span, message));
         &mut self.out[at]
     }
 

@@ -3,31 +3,39 @@
 use crate::model::{Map, Text, Value};
 use crate::script::{Grant, Permissions};
 
-use super::decode::{Key, Sink, Table};
+use super::decode::{Holds, Key, Sink, Table};
 use super::diagnostic::{Diagnostic, SourceFile};
 use super::yaml::{self, Node};
+
+/// Texts.
+const NAMES: Holds = Holds::ListOf(&Holds::Text);
 
 /// The name of the file.
 pub(super) const FILE: &str = "plugin.yaml";
 
-static MANIFEST: Table = Table {
+pub(super) static MANIFEST: Table = Table {
     what: "a plugin",
     keys: &[
-        Key::required("name", "its name, by which the configuration sets its settings"),
-        Key::required("version", "its version, for people: `1.0.0`"),
-        Key::optional("description", "what it is for"),
-        Key::optional("permissions", "what it may reach besides computing"),
-        Key::optional("settings", "a JSON Schema of what `plugin_settings.NAME` may hold"),
+        Key::required("name", "its name, by which the configuration sets its settings")
+            .holds(Holds::Text),
+        Key::required("version", "its version, for people: `1.0.0`").holds(Holds::Text),
+        Key::optional("description", "what it is for").holds(Holds::Text),
+        Key::optional("permissions", "what it may reach besides computing")
+            .holds(Holds::Object(&PERMISSIONS)),
+        Key::optional("settings", "a JSON Schema of what `plugin_settings.NAME` may hold")
+            .holds(Holds::Values),
     ],
 };
 
 static PERMISSIONS: Table = Table {
     what: "`permissions`",
     keys: &[
-        Key::optional("hosts", "where its requests may go: `api.example.com`, `*.example.com`"),
-        Key::optional("endpoints", "endpoints its requests may go to; `\"*\"`: the rule's choice"),
-        Key::optional("secrets", "secrets it may put into its requests"),
-        Key::optional("records", "kinds of records it may read; `\"*\"`: every kind"),
+        Key::optional("hosts", "where its requests may go: `api.example.com`, `*.example.com`")
+            .holds(NAMES),
+        Key::optional("endpoints", "endpoints its requests may go to; `\"*\"`: the rule's choice")
+            .holds(NAMES),
+        Key::optional("secrets", "secrets it may put into its requests").holds(NAMES),
+        Key::optional("records", "kinds of records it may read; `\"*\"`: every kind").holds(NAMES),
     ],
 };
 

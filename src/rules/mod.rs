@@ -27,6 +27,7 @@ mod program_steps;
 mod render;
 mod ruleset;
 mod schedule;
+pub mod schema;
 mod step_common;
 #[cfg(test)]
 mod step_echo;
@@ -35,6 +36,7 @@ mod step_mail;
 mod step_many;
 mod step_plugin;
 mod step_state;
+mod step_tables;
 mod step_wait;
 mod step_web;
 pub mod suggest;

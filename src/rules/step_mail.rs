@@ -10,6 +10,7 @@ use super::compile::{Cx, Place, Reported};
 use super::decode::Fields;
 use super::directory::{BUILT_IN_PURPOSES, Sort};
 use super::program::{EmailBody, EmailStep};
+use super::suggest;
 use super::yaml::{Kind, Node};
 
 /// Headers that the daemon writes itself.
@@ -188,7 +189,11 @@ fn body(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<EmailBody> 
     let (template, subject, text) =
         (fields.get("template"), fields.get("subject"), fields.get("text"));
     match (template, subject, text) {
-        (Some(node), None, None) => template_name(cx, node).map(EmailBody::Template),
+        (Some(node), None, None) => {
+            let name = template_name(cx, node)?;
+            members(cx, node, &name, fields.get("args"));
+            Some(EmailBody::Template(name))
+        }
         (Some(_), _, _) => {
             let entry = fields.entry("subject").or_else(|| fields.entry("text"))?;
             cx.sink
@@ -241,6 +246,51 @@ pub(super) fn template_name(cx: &mut Cx<'_>, node: &Node) -> Option<Name> {
         slot.insert(node.head());
     }
     Some(name.into())
+}
+
+/// Reports what a template reads of `vars`, `steps` and `args` that the rule does not have. `node` names the
+/// template.
+fn members(cx: &mut Cx<'_>, node: &Node, template: &str, args: Option<&Node>) {
+    let file = cx.sink.file;
+    let view = cx.directory.and_then(|directory| directory.templates.of(&file.name));
+    let Some(view) = view else { return };
+    for (source, member) in view.members(template) {
+        let given = args.and_then(Node::entries);
+        let (known, place, how): (Vec<&str>, _, &str) = match member.root.as_str() {
+            "vars" => (
+                cx.local.vars.iter().map(|name| &**name).collect(),
+                node.head(),
+                "the rule that uses this template has no such variable: set it in `vars`",
+            ),
+            "steps" => (
+                cx.local.ids.iter().map(|id| &**id).collect(),
+                node.head(),
+                "the rule that uses this template has no step with this `id`",
+            ),
+            // Without its own, those that its caller passed.
+            _ => match given {
+                Some(entries) => (
+                    entries.iter().map(|entry| entry.key.as_str()).collect(),
+                    args.map_or_else(|| node.head(), Node::head),
+                    "the step that uses this template does not pass it: add it to `args`",
+                ),
+                None => continue,
+            },
+        };
+        if known.contains(&member.name.as_str()) {
+            continue;
+        }
+        let near = suggest::nearest(&member.name, known.iter().copied());
+        let help = near.map_or_else(
+            || how.to_owned(),
+            |near| format!("did you mean `{}.{near}`?", member.root),
+        );
+        let message = format!("there is no `{}.{}` here", member.root, member.name);
+        cx.sink
+            .error_in(source, "template-variable", member.span.clone(), message)
+            .also(&file.name, place, "where it would come from")
+            .help(help);
+    }
 }
 
 fn locale(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<Shape> {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{Name, Text};
 
 use super::diagnostic::{Diagnostic, SourceFile};
-use super::templates::{TemplateSource, Templates};
+use super::templates::{Member, TemplateSource, Templates};
 
 /// A file of a `templates/` folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,11 @@ impl View {
     /// Why a template is not there, and what to do about it; `None` if it is.
     pub(super) fn missing(&self, name: &str) -> Option<(String, Option<String>)> {
         (!self.templates.has(name)).then(|| self.templates.explain_missing(name))
+    }
+
+    /// What rendering a template may read of `vars`, `steps` and `args`, with the file each stands in.
+    pub(super) fn members(&self, name: &str) -> impl Iterator<Item = (&Text, &Member)> {
+        self.templates.members(name)
     }
 
     /// The files that rendering these templates may read.

@@ -1,6 +1,7 @@
 //! What every kind of trigger may hold, as tables: see [`keys`](super::keys).
 
-use super::decode::{Key, Table};
+use super::decode::{Holds, Key, Table};
+use super::keys::TYPES;
 
 /// A kind of trigger.
 #[derive(Debug)]
@@ -17,10 +18,10 @@ pub static TRIGGER: Table = EVENT;
 const EVENT: Table = Table {
     what: "a trigger",
     keys: &[
-        Key::required("event", "types of events: one, a list, or a prefix `lead.*`"),
-        Key::optional("where", "which of them"),
-        Key::optional("subject", "whose"),
-        Key::optional("own", "`true`: also events that this workflow caused"),
+        Key::required("event", "types of events: one, a list, or a prefix `lead.*`").holds(TYPES),
+        Key::optional("where", "which of them").holds(Holds::Expression),
+        Key::optional("subject", "whose").holds(Holds::Text),
+        Key::optional("own", "`true`: also events that this workflow caused").holds(Holds::Flag),
     ],
 };
 
@@ -32,11 +33,13 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "a `record` trigger",
             keys: &[
-                Key::required("record", "the kind of records"),
-                Key::required("becomes", "what becomes true of one"),
-                Key::optional("where", "which changes: `event.data.record`, `event.data.old`"),
-                Key::optional("subject", "whose: the record's address"),
-                Key::optional("own", "`true`: also changes that this workflow made"),
+                Key::required("record", "the kind of records").holds(Holds::Name),
+                Key::required("becomes", "what becomes true of one").holds(Holds::Expression),
+                Key::optional("where", "which changes: `event.data.record`, `event.data.old`")
+                    .holds(Holds::Expression),
+                Key::optional("subject", "whose: the record's address").holds(Holds::Text),
+                Key::optional("own", "`true`: also changes that this workflow made")
+                    .holds(Holds::Flag),
             ],
         }),
     },
@@ -45,9 +48,10 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "a `webhook` trigger",
             keys: &[
-                Key::required("webhook", "the name of an inbound webhook: `/hooks/NAME`"),
-                Key::optional("where", "which of its events"),
-                Key::optional("subject", "whose"),
+                Key::required("webhook", "the name of an inbound webhook: `/hooks/NAME`")
+                    .holds(Holds::Name),
+                Key::optional("where", "which of its events").holds(Holds::Expression),
+                Key::optional("subject", "whose").holds(Holds::Text),
             ],
         }),
     },
@@ -56,10 +60,14 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "a `schedule` trigger",
             keys: &[
-                Key::required("schedule", "minute, hour, day, month, weekday: `0 9 * * 1-5`"),
-                Key::required("timezone", "whose clock: a zone such as `Europe/Berlin`"),
-                Key::optional("hours", "moves an instant to this calendar's next opening"),
-                Key::optional("catchup", "`none`, `last` or `all` of what was missed"),
+                Key::required("schedule", "minute, hour, day, month, weekday: `0 9 * * 1-5`")
+                    .holds(Holds::Text),
+                Key::required("timezone", "whose clock: a zone such as `Europe/Berlin`")
+                    .holds(Holds::Text),
+                Key::optional("hours", "moves an instant to this calendar's next opening")
+                    .holds(Holds::Name),
+                Key::optional("catchup", "`none`, `last` or `all` of what was missed")
+                    .holds(Holds::Choice(&["none", "last", "all"])),
             ],
         }),
     },
@@ -68,12 +76,13 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "a `count` trigger",
             keys: &[
-                Key::required("count", "types of events"),
-                Key::optional("where", "which of them"),
-                Key::required("by", "what is counted apart: `${event.subject}`"),
-                Key::required("at_least", "how many make it start"),
-                Key::required("within", "in how long"),
-                Key::optional("own", "`true`: also events that this workflow caused"),
+                Key::required("count", "types of events").holds(TYPES),
+                Key::optional("where", "which of them").holds(Holds::Expression),
+                Key::required("by", "what is counted apart: `${event.subject}`").holds(Holds::Text),
+                Key::required("at_least", "how many make it start").holds(Holds::Whole(1)),
+                Key::required("within", "in how long").holds(Holds::Duration),
+                Key::optional("own", "`true`: also events that this workflow caused")
+                    .holds(Holds::Flag),
             ],
         }),
     },
@@ -82,12 +91,13 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "an `absent` trigger",
             keys: &[
-                Key::required("absent", "types of events"),
-                Key::optional("where", "which of them"),
-                Key::required("by", "what is watched apart: `${event.subject}`"),
-                Key::required("for", "how long none has come"),
-                Key::optional("hours", "the calendar that counts"),
-                Key::optional("own", "`true`: also events that this workflow caused"),
+                Key::required("absent", "types of events").holds(TYPES),
+                Key::optional("where", "which of them").holds(Holds::Expression),
+                Key::required("by", "what is watched apart: `${event.subject}`").holds(Holds::Text),
+                Key::required("for", "how long none has come").holds(Holds::Duration),
+                Key::optional("hours", "the calendar that counts").holds(Holds::Name),
+                Key::optional("own", "`true`: also events that this workflow caused")
+                    .holds(Holds::Flag),
             ],
         }),
     },
@@ -97,9 +107,9 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "an `nth` trigger",
             keys: &[
-                Key::required("nth", "types of events"),
-                Key::required("by", "what is counted apart"),
-                Key::required("n", "each how many-th starts the workflow"),
+                Key::required("nth", "types of events").holds(TYPES),
+                Key::required("by", "what is counted apart").holds(Holds::Text),
+                Key::required("n", "each how many-th starts the workflow").holds(Holds::Whole(1)),
             ],
         }),
     },
@@ -109,10 +119,11 @@ pub static TRIGGERS: &[TriggerTable] = &[
         table: Some(Table {
             what: "a `poll` trigger",
             keys: &[
-                Key::required("poll", "a function of a plugin that asks what is new"),
-                Key::required("every", "how often it asks"),
-                Key::optional("where", "which of its events"),
-                Key::optional("subject", "whose"),
+                Key::required("poll", "a function of a plugin that asks what is new")
+                    .holds(Holds::Text),
+                Key::required("every", "how often it asks").holds(Holds::Duration),
+                Key::optional("where", "which of its events").holds(Holds::Expression),
+                Key::optional("subject", "whose").holds(Holds::Text),
             ],
         }),
     },

@@ -1,45 +1,59 @@
 //! What scenario files may hold, as tables.
 
-use crate::rules::decode::{Key, Table};
+use crate::rules::decode::{Definition, Holds, Key, Table};
 
 /// A scenario.
 pub(super) static SCENARIO: Table = Table {
     what: "a scenario",
     keys: &[
-        Key::required("scenario", "what it shows, in a sentence"),
-        Key::optional("description", "more about it"),
-        Key::optional("proves", "rows of the table of responsibilities that it covers"),
-        Key::optional("timezone", "the zone of its times; UTC otherwise"),
-        Key::required("start", "when it begins: `2026-03-02 09:55`"),
-        Key::optional("packs", "other packs whose rules it needs, by the names of their folders"),
-        Key::optional("given", "records that are there at the start, by address"),
-        Key::optional("answers", "how the other side answers; 200 otherwise"),
-        Key::optional("ordered", "`true`: the order of events of one instant matters"),
-        Key::required("timeline", "what happens, in order"),
+        Key::required("scenario", "what it shows, in a sentence").holds(Holds::Text),
+        Key::optional("description", "more about it").holds(Holds::Text),
+        Key::optional("proves", "rows of the table of responsibilities that it covers")
+            .holds(Holds::ListOf(&Holds::Whole(1))),
+        Key::optional("timezone", "the zone of its times; UTC otherwise").holds(Holds::Text),
+        Key::required("start", "when it begins: `2026-03-02 09:55`").holds(Holds::Text),
+        Key::optional("packs", "other packs whose rules it needs, by the names of their folders")
+            .holds(Holds::ListOf(&Holds::Text)),
+        Key::optional("given", "records that are there at the start, by address")
+            .holds(Holds::MapOf(&Holds::Values)),
+        Key::optional("answers", "how the other side answers; 200 otherwise")
+            .holds(Holds::ListOf(&AN_ANSWER)),
+        Key::optional("ordered", "`true`: the order of events of one instant matters")
+            .holds(Holds::Flag),
+        Key::required("timeline", "what happens, in order").holds(Holds::ListOf(&AN_ENTRY)),
     ],
 };
+
+static AN_ANSWER: Holds = Holds::Object(&ANSWER);
+static AN_ENTRY: Holds = Holds::Object(&ENTRY);
 
 /// An entry of the timeline.
 pub(super) static ENTRY: Table = Table {
     what: "an entry of the timeline",
     keys: &[
-        Key::required("at", "when: `10:05`, `2026-03-09 12:00`, or `+5m` from the entry before"),
-        Key::optional("event", "the type of an event that comes in"),
-        Key::optional("id", "the event's id; unique if nothing is said"),
-        Key::optional("source", "who sends the event; `scenario` otherwise"),
-        Key::optional("subject", "what the event is about"),
+        Key::required("at", "when: `10:05`, `2026-03-09 12:00`, or `+5m` from the entry before")
+            .holds(Holds::Text),
+        Key::optional("event", "the type of an event that comes in").holds(Holds::Text),
+        Key::optional("id", "the event's id; unique if nothing is said").holds(Holds::Scalar),
+        Key::optional("source", "who sends the event; `scenario` otherwise").holds(Holds::Text),
+        Key::optional("subject", "what the event is about").holds(Holds::Text),
         Key::optional("data", "the event's payload"),
-        Key::optional("set", "fields that a person writes into records, by address"),
-        Key::optional("acknowledge", "an escalation that a person acknowledges"),
-        Key::optional("resolve", "an escalation that a person resolves"),
+        Key::optional("set", "fields that a person writes into records, by address")
+            .holds(Holds::MapOf(&Holds::Values)),
+        Key::optional("acknowledge", "an escalation that a person acknowledges")
+            .holds(Holds::Object(&ESCALATION)),
+        Key::optional("resolve", "an escalation that a person resolves")
+            .holds(Holds::Object(&ESCALATION)),
         Key::later("decide", "an approval that a person decides"),
         Key::later("open", "a link in a mail that a person follows"),
-        Key::optional("reload", "a folder whose rules are put in force"),
-        Key::optional("call", "a function of a plugin that is called"),
-        Key::optional("args", "its arguments, a list"),
+        Key::optional("reload", "a folder whose rules are put in force").holds(Holds::Text),
+        Key::optional("call", "a function of a plugin that is called").holds(Holds::Text),
+        Key::optional("args", "its arguments, a list").holds(Holds::ListOf(&Holds::Anything)),
         Key::optional("returns", "what it must return"),
-        Key::optional("expect", "everything sent since the entry before"),
-        Key::optional("check", "expressions that must hold now"),
+        Key::optional("expect", "everything sent since the entry before")
+            .holds(Holds::ListOf(&Holds::Ref(Definition::Expected))),
+        Key::optional("check", "expressions that must hold now")
+            .holds(Holds::Any(&[Holds::Text, Holds::ListOf(&Holds::Text)])),
     ],
 };
 
@@ -57,9 +71,9 @@ pub(super) const VERBS: [(&str, &[&str]); 6] = [
 pub(super) static ESCALATION: Table = Table {
     what: "an escalation",
     keys: &[
-        Key::required("escalation", "its policy"),
-        Key::optional("subject", "what it is about, if there are several"),
-        Key::optional("by", "who does it"),
+        Key::required("escalation", "its policy").holds(Holds::Name),
+        Key::optional("subject", "what it is about, if there are several").holds(Holds::Text),
+        Key::optional("by", "who does it").holds(Holds::Text),
     ],
 };
 
@@ -67,15 +81,18 @@ pub(super) static ESCALATION: Table = Table {
 pub(super) static ANSWER: Table = Table {
     what: "an answer",
     keys: &[
-        Key::optional("webhook", "whose: a URL or the name of an endpoint; `*` matches anything"),
-        Key::optional("email", "whose: a recipient; `*` matches anything"),
+        Key::optional("webhook", "whose: a URL or the name of an endpoint; `*` matches anything")
+            .holds(Holds::Text),
+        Key::optional("email", "whose: a recipient; `*` matches anything")
+            .holds(Holds::Any(&[Holds::Text, Holds::ListOf(&Holds::Text)])),
         Key::optional(
             "status",
             "the status, or a list of them: one an attempt, the last for the rest",
-        ),
+        )
+        .holds(Holds::Any(&[Holds::Whole(100), Holds::ListOf(&Holds::Whole(100))])),
         Key::optional("body", "what is answered, as text or data"),
-        Key::optional("headers", "headers of the answer"),
-        Key::optional("after", "how long the answer takes"),
+        Key::optional("headers", "headers of the answer").holds(Holds::Values),
+        Key::optional("after", "how long the answer takes").holds(Holds::Duration),
     ],
 };
 
@@ -86,18 +103,21 @@ pub(super) static EXPECTED: [(&str, Table); 5] = [
         Table {
             what: "an expected mail",
             keys: &[
-                Key::required("email", "to whom: an address or a list"),
-                Key::optional("template", "the template"),
-                Key::optional("subject", "the subject as sent"),
-                Key::optional("text", "the text part as sent"),
-                Key::optional("html", "the HTML part as sent"),
-                Key::optional("purpose", "why it is sent"),
-                Key::optional("locale", "its language"),
-                Key::optional("cc", "who gets a copy"),
-                Key::optional("bcc", "who gets a blind copy"),
-                Key::optional("from", "who sends it"),
-                Key::optional("reply_to", "where answers go"),
-                Key::optional("headers", "further headers"),
+                Key::required("email", "to whom: an address or a list")
+                    .holds(Holds::Any(&[Holds::Text, Holds::ListOf(&Holds::Text)])),
+                Key::optional("template", "the template").holds(Holds::Text),
+                Key::optional("subject", "the subject as sent").holds(Holds::Text),
+                Key::optional("text", "the text part as sent").holds(Holds::Text),
+                Key::optional("html", "the HTML part as sent").holds(Holds::Text),
+                Key::optional("purpose", "why it is sent").holds(Holds::Text),
+                Key::optional("locale", "its language").holds(Holds::Text),
+                Key::optional("cc", "who gets a copy")
+                    .holds(Holds::Any(&[Holds::Text, Holds::ListOf(&Holds::Text)])),
+                Key::optional("bcc", "who gets a blind copy")
+                    .holds(Holds::Any(&[Holds::Text, Holds::ListOf(&Holds::Text)])),
+                Key::optional("from", "who sends it").holds(Holds::Text),
+                Key::optional("reply_to", "where answers go").holds(Holds::Text),
+                Key::optional("headers", "further headers").holds(Holds::Values),
             ],
         },
     ),
@@ -106,13 +126,14 @@ pub(super) static EXPECTED: [(&str, Table); 5] = [
         Table {
             what: "an expected webhook",
             keys: &[
-                Key::required("webhook", "where to: a URL, or the name of an endpoint"),
-                Key::optional("method", "the method"),
+                Key::required("webhook", "where to: a URL, or the name of an endpoint")
+                    .holds(Holds::Text),
+                Key::optional("method", "the method").holds(Holds::Text),
                 Key::optional("json", "the body, as JSON"),
                 Key::optional("form", "the body, as a form"),
                 Key::optional("body", "the body, as it stands"),
-                Key::optional("headers", "headers that the rule adds"),
-                Key::optional("query", "what is added to the URL"),
+                Key::optional("headers", "headers that the rule adds").holds(Holds::Values),
+                Key::optional("query", "what is added to the URL").holds(Holds::Values),
             ],
         },
     ),
@@ -121,14 +142,14 @@ pub(super) static EXPECTED: [(&str, Table); 5] = [
         Table {
             what: "an expected action",
             keys: &[
-                Key::required("action", "the plugin's action"),
-                Key::optional("webhook", "where its request goes"),
-                Key::optional("method", "the method"),
+                Key::required("action", "the plugin's action").holds(Holds::Text),
+                Key::optional("webhook", "where its request goes").holds(Holds::Text),
+                Key::optional("method", "the method").holds(Holds::Text),
                 Key::optional("json", "the body, as JSON"),
                 Key::optional("form", "the body, as a form"),
                 Key::optional("body", "the body, as it stands"),
-                Key::optional("headers", "headers that the plugin adds"),
-                Key::optional("query", "what is added to the URL"),
+                Key::optional("headers", "headers that the plugin adds").holds(Holds::Values),
+                Key::optional("query", "what is added to the URL").holds(Holds::Values),
             ],
         },
     ),
@@ -137,8 +158,9 @@ pub(super) static EXPECTED: [(&str, Table); 5] = [
         Table {
             what: "an expected event",
             keys: &[
-                Key::required("event", "the type of an event that the rules emit"),
-                Key::optional("subject", "what it is about"),
+                Key::required("event", "the type of an event that the rules emit")
+                    .holds(Holds::Text),
+                Key::optional("subject", "what it is about").holds(Holds::Text),
                 Key::optional("data", "its payload"),
             ],
         },
@@ -148,8 +170,8 @@ pub(super) static EXPECTED: [(&str, Table); 5] = [
         Table {
             what: "an expected failure",
             keys: &[
-                Key::required("failed", "the workflow whose run fails"),
-                Key::optional("reason", "why"),
+                Key::required("failed", "the workflow whose run fails").holds(Holds::Text),
+                Key::optional("reason", "why").holds(Holds::Text),
             ],
         },
     ),

@@ -14,6 +14,7 @@ mod file;
 mod keys;
 mod play;
 mod runner;
+mod schema;
 mod suite;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ pub use coverage::{Coverage, Reached, Unreached};
 pub use file::{Scenario, parse};
 pub use play::{Failure, Pack};
 pub use runner::{Ended, run};
+pub use schema::schema;
 pub use suite::{Found, Suite, Unit, find};
 pub use ways::{Tried, Way, try_out};
 pub use world::Broken;

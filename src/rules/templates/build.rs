@@ -10,7 +10,7 @@ use super::check::{References, TEMPLATE_VARIABLES, nearest};
 use super::source::{
     FileName, Kind, Layout, TEMPLATE_BYTES, TemplateError, TemplateSource, line_of,
 };
-use super::{ESCALATION_TEMPLATE, File, Templates, describe, language, values};
+use super::{ESCALATION_TEMPLATE, File, Member, Templates, describe, language, values};
 
 /// Instructions one part may take: about 20 ms, and a thousand times an ordinary mail.
 const FUEL: u64 = 500_000;
@@ -91,6 +91,7 @@ impl<'a> Builder<'a> {
                 name,
                 layout,
                 includes: BTreeSet::new(),
+                members: Vec::new(),
                 builtin,
             });
         }
@@ -159,6 +160,13 @@ impl<'a> Builder<'a> {
                     );
                 }
             }
+            templates.files[*file_no].members.extend(found.members.iter().map(
+                |(root, name, span)| Member {
+                    root: root.clone(),
+                    name: name.clone(),
+                    span: place(span),
+                },
+            ));
             for (base, span, optional) in &found.files {
                 self.check_include(templates, *file_no, base, place(span), *optional);
                 templates.files[*file_no].includes.insert(base.clone());

@@ -14,6 +14,9 @@ pub const TEMPLATE_VARIABLES: [&str; 15] = [
     "index", "level", "summary", "severity", "links",
 ];
 
+/// Those of them whose members a rule names itself.
+const MEMBERS: [&str; 3] = ["vars", "steps", "args"];
+
 /// Filters worth suggesting.
 const FILTERS: [&str; 34] = [
     "abs",
@@ -69,6 +72,8 @@ pub(super) struct References {
     pub(super) assigned: BTreeSet<String>,
     /// Names it uses and does not assign, with their places.
     pub(super) used: Vec<(String, Range<usize>)>,
+    /// What it reads of `vars`, `steps` and `args`, with its places: `("vars", "name", …)`.
+    pub(super) members: Vec<(String, String, Range<usize>)>,
     /// Unknown filters and tests, computed file names, `{% autoescape %}`.
     pub(super) findings: Vec<Finding>,
 }
@@ -90,12 +95,32 @@ impl References {
                     && !env.globals().any(|(known, _)| known == *name)
                 {
                     let place = word(source, name, span(instructions, at));
+                    found.member(instructions, at, name, source);
                     found.used.push(((*name).to_owned(), place));
                 }
                 at += 1;
             }
         }
         found
+    }
+
+    /// Notes `vars.name`, unless what follows is there for the case that it is missing.
+    fn member(&mut self, instructions: &Instructions<'_>, at: u32, root: &str, source: &str) {
+        let Some(Instruction::GetAttr(name)) = instructions.get(at + 1) else { return };
+        let handled = match instructions.get(at + 2) {
+            Some(Instruction::PerformTest(test, ..)) => matches!(*test, "defined" | "undefined"),
+            // Its argument comes before it.
+            Some(Instruction::LoadConst(_)) => matches!(
+                instructions.get(at + 3),
+                Some(Instruction::ApplyFilter("default" | "d", ..))
+            ),
+            _ => false,
+        };
+        if MEMBERS.contains(&root) && !handled {
+            let whole = span(instructions, at + 1);
+            let place = word_after_dot(source, root, name, whole);
+            self.members.push((root.to_owned(), (*name).to_owned(), place));
+        }
     }
 
     fn visit(
@@ -197,4 +222,12 @@ fn word(source: &str, name: &str, span: Range<usize>) -> Range<usize> {
                 && !text[at + name.len()..].starts_with(|c: char| c.is_alphanumeric() || c == '_')
         })
         .map_or(span.clone(), |(at, _)| span.start + at..span.start + at + name.len())
+}
+
+/// Where `name` of `root.name` stands within `span`.
+fn word_after_dot(source: &str, root: &str, name: &str, span: Range<usize>) -> Range<usize> {
+    let Some(text) = source.get(span.clone()) else { return span };
+    let whole = format!("{root}.{name}");
+    let found = word(source, &whole, span.clone());
+    if text.contains(&whole) { found.start + root.len() + 1..found.end } else { span }
 }

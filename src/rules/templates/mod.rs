@@ -43,6 +43,17 @@ pub struct Templates {
     locales: BTreeSet<String>,
 }
 
+/// `root.name` in a template.
+#[derive(Debug)]
+pub(super) struct Member {
+    /// `vars`, `steps` or `args`.
+    pub(super) root: String,
+    /// Which of them.
+    pub(super) name: String,
+    /// Bytes of the file.
+    pub(super) span: std::ops::Range<usize>,
+}
+
 #[derive(Debug)]
 struct File {
     source: TemplateSource,
@@ -50,6 +61,8 @@ struct File {
     layout: Layout,
     /// Names, without locale, of the files it includes.
     includes: BTreeSet<String>,
+    /// What it reads of `vars`, `steps` and `args`.
+    members: Vec<Member>,
     builtin: bool,
 }
 
@@ -131,8 +144,19 @@ impl Templates {
     /// they include: what must be pinned. Built-in templates have none.
     #[must_use]
     pub fn referenced(&self, name: &str) -> BTreeSet<Text> {
+        self.read_by(name).into_iter().map(|file| file.source.name.clone()).collect()
+    }
+
+    /// What rendering `name` may read of `vars`, `steps` and `args`, with the file each stands in.
+    pub(super) fn members(&self, name: &str) -> impl Iterator<Item = (&Text, &Member)> {
+        let files = self.read_by(name).into_iter();
+        files.flat_map(|file| file.members.iter().map(move |member| (&file.source.file, member)))
+    }
+
+    /// The files that rendering `name` may read, built-in ones left out.
+    fn read_by(&self, name: &str) -> Vec<&File> {
         let mut open = vec![format!("{name}.txt"), format!("{name}.html")];
-        let (mut seen, mut found) = (BTreeSet::new(), BTreeSet::new());
+        let (mut seen, mut found) = (BTreeSet::new(), Vec::new());
         while let Some(base) = open.pop() {
             if !seen.insert(base.clone()) {
                 continue;
@@ -140,7 +164,7 @@ impl Templates {
             for index in self.index.get(&base).into_iter().flat_map(BTreeMap::values) {
                 let file = &self.files[*index];
                 if !file.builtin {
-                    found.insert(file.source.name.clone());
+                    found.push(file);
                 }
                 open.extend(file.includes.iter().cloned());
             }
