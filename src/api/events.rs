@@ -1,4 +1,4 @@
-//! `GET /v1/events`: what came in, and what each workflow said to it.
+//! `GET /v1/events`: what came in, and what each workflow said to it; `GET /v1/verdicts`: why.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -62,6 +62,21 @@ pub(super) async fn show(
     let Answer::Event(event) = engine.ask(query).await? else { return Err(Problem::mismatch()) };
     match event {
         Some(told) => Ok(Json(wire::Event::told(&told.stored, &told.ruled_out, told.others))),
+        None => Err(Problem::not_found(format_args!("event {no}"))),
+    }
+}
+
+/// `GET /v1/verdicts/{event}`: by number or by id, why each workflow did or did not react to it.
+pub(super) async fn verdicts(
+    State(engine): State<Engine>,
+    Path(no): Path<String>,
+    Params(params): Params<ShowParams>,
+) -> Result<Json<wire::Verdicts>, Problem> {
+    let workflow = params.workflow.map(Text::from);
+    let query = Query::Explain { id: no.as_str().into(), workflow };
+    let Answer::Explained(told) = engine.ask(query).await? else { return Err(Problem::mismatch()) };
+    match told {
+        Some((stored, explained)) => Ok(Json(wire::Verdicts::new(&stored, &explained))),
         None => Err(Problem::not_found(format_args!("event {no}"))),
     }
 }

@@ -122,6 +122,7 @@ fn router(engine: Engine) -> Router {
         .route("/v1/escalations/{id}/resolve", post(escalations::resolve))
         .route("/v1/events", get(events::list))
         .route("/v1/events/{no}", get(events::show))
+        .route("/v1/verdicts/{event}", get(events::verdicts))
         .fallback(async |request: axum::extract::Request| {
             Problem::not_found(format_args!("route {}", request.uri().path()))
         })

@@ -73,6 +73,9 @@ impl Script {
                 let (stored, ruled_out) = (Arc::new(event()), event().verdicts);
                 Box::new(Account { stored, ruled_out, others: 7 })
             })),
+            Query::Explain { id, .. } => {
+                Answer::Explained((&*id == "12").then(|| (Arc::new(event()), Vec::new())))
+            }
             Query::Records { .. } => Answer::Records(vec![Arc::new(record("42"))]),
             Query::Lookup(..) | Query::LookupAll(..) => Answer::Values(None),
             Query::Record(address) => {

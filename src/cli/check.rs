@@ -8,7 +8,9 @@ use super::rule_files::{self, Checked};
 use super::screen::{self, BAD, BOLD, styled};
 use super::{Exit, Failure, Globals};
 use crate::daemon::Config;
-use crate::rules::{Diagnostic, Files, Look, SourceFile, render, to_json};
+use crate::rules::{
+    Diagnostic, Files, Look, SourceFile, codes, render, suggest, to_github, to_json, to_sarif,
+};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -16,7 +18,8 @@ Examples:
   adjutant check                       the configuration and all it names
   adjutant check rules/leads.yaml      only what is wrong in this file, read with the others
   adjutant check ~/drafts/leads        a folder as the whole rule set
-  adjutant check --format json")]
+  adjutant check --explain unknown-key what a code means, with an example
+  adjutant check --format sarif        for code scanning; `github` for annotations in a workflow")]
 pub(super) struct Check {
     /// A folder is the whole rule set; a file of a configured folder is read with the others there,
     /// and only what is wrong in it is shown
@@ -25,6 +28,9 @@ pub(super) struct Check {
     /// How to print what is wrong
     #[arg(long, value_name = "FORMAT", default_value = "human")]
     format: Format,
+    /// Say what a code means, or list all of them
+    #[arg(long, value_name = "CODE", num_args = 0..=1, default_missing_value = "")]
+    explain: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -33,6 +39,10 @@ enum Format {
     Human,
     /// A JSON array
     Json,
+    /// SARIF 2.1.0, as code scanning reads it
+    Sarif,
+    /// Commands of GitHub Actions, which become annotations
+    Github,
 }
 
 /// What is checked.
@@ -45,11 +55,14 @@ struct Scope {
 }
 
 pub(super) fn run(check: &Check, globals: &Globals) -> Result<Exit, Failure> {
-    let json = globals.json || check.format == Format::Json;
+    if let Some(code) = &check.explain {
+        return explain(code);
+    }
+    let format = if globals.json { Format::Json } else { check.format };
     let config = match rule_files::config(globals) {
         Ok(config) => config,
         Err(bad) => {
-            show(&bad.diagnostics, bad.source.iter(), json);
+            show(&bad.diagnostics, bad.source.iter(), format);
             return Ok(Exit::Failed);
         }
     };
@@ -63,9 +76,9 @@ pub(super) fn run(check: &Check, globals: &Globals) -> Result<Exit, Failure> {
     if !scope.only.is_empty() {
         found.retain(|diagnostic| is_in(&diagnostic.primary.file, &scope.only));
     }
-    show(&found, sources.files(), json);
+    show(&found, sources.files(), format);
     let failed = found.iter().any(Diagnostic::is_error);
-    if !json {
+    if format == Format::Human {
         let counted = rules.map(|rules| {
             [
                 (rules.workflows.len(), "workflow", "workflows"),
@@ -98,13 +111,34 @@ fn scope(paths: &[PathBuf], config: &Config) -> Scope {
     Scope { rules: paths.to_vec(), plugins, only: Vec::new() }
 }
 
-fn show<'a>(found: &[Diagnostic], files: impl Iterator<Item = &'a SourceFile>, json: bool) {
+fn show<'a>(found: &[Diagnostic], files: impl Iterator<Item = &'a SourceFile>, format: Format) {
     let files = Files::of(files);
-    if json {
-        screen::say(&format!("{:#}\n", to_json(found, &files)));
-    } else {
-        screen::say(&render(found, &files, Look::Coloured));
+    screen::say(&match format {
+        Format::Human => render(found, &files, Look::Coloured),
+        Format::Json => format!("{:#}\n", to_json(found, &files)),
+        Format::Sarif => format!("{:#}\n", to_sarif(found, &files)),
+        Format::Github => to_github(found, &files),
+    });
+}
+
+/// What a code means; without one, all of them in a line each.
+fn explain(code: &str) -> Result<Exit, Failure> {
+    if code.is_empty() {
+        let mut text = String::new();
+        for code in codes::all() {
+            screen::put(&mut text, format_args!("{:20} {}\n", code.name, code.summary()));
+        }
+        screen::say(&text);
+        return Ok(Exit::Fine);
     }
+    let Some(found) = codes::find(code) else {
+        let known = codes::all().iter().map(|code| code.name);
+        let near = suggest::nearest(code, known).map(|near| format!("did you mean `{near}`?"));
+        let failure = Failure::new(Exit::Usage, format!("there is no code `{code}`"));
+        return Err(failure.help(near.unwrap_or_else(|| "`--explain` alone lists all".to_owned())));
+    };
+    screen::say(&format!("{}\n\n{}\n", styled(BOLD, found.name), found.text));
+    Ok(Exit::Fine)
 }
 
 /// `2 errors, 1 warning`, and how many are not shown.

@@ -225,7 +225,7 @@ pub(super) fn consequences(event: &wire::Event) -> String {
 }
 
 /// A verdict in words.
-fn words(code: &str, detail: Option<&str>) -> String {
+pub(super) fn words(code: &str, detail: Option<&str>) -> String {
     let clause = match code {
         "where" => Some("`where`"),
         "if" => Some("`if`"),
@@ -246,6 +246,10 @@ fn words(code: &str, detail: Option<&str>) -> String {
         "woke" => "a waiting run went on",
         "exited" => "a run ended by `exit`",
         "resolved" => "an escalation is resolved",
+        "throttled" => "throttled, as many as may start have started",
+        "rested" => "it waits for events of its key to come to rest",
+        "noted" => "noted, nothing is to start yet",
+        "storm" => "not started, its storm breaker has tripped",
         other => other,
     };
     detail.map_or_else(|| text.to_owned(), |detail| format!("{text}: {detail}"))

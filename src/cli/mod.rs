@@ -10,6 +10,7 @@ mod client;
 mod emit;
 mod escalations;
 mod events;
+mod explain;
 mod failure;
 mod log;
 mod records;
@@ -109,6 +110,8 @@ enum Command {
     /// What came in, and what each workflow said to it
     #[command(subcommand)]
     Events(events::Events),
+    /// Why a workflow did or did not react to an event, or why a run is where it is
+    Explain(explain::Explain),
     /// Let workflows start again
     #[command(subcommand)]
     Workflows(workflows::Workflows),
@@ -152,6 +155,9 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         }
         Command::Events(events) => {
             ask(globals, async |client, screen| events::run(events, client, screen).await)
+        }
+        Command::Explain(explain) => {
+            ask(globals, async |client, screen| explain::run(explain, client, screen).await)
         }
         Command::Workflows(workflows) => {
             ask(globals, async |client, screen| workflows::run(workflows, client, screen).await)

@@ -137,7 +137,7 @@ fn more(entry: &wire::Entry, screen: &Screen) -> String {
 }
 
 /// `steps[3].then[0] email (id ack)`.
-fn label(step: &wire::StepRef) -> String {
+pub(super) fn label(step: &wire::StepRef) -> String {
     let path = step.path.clone().unwrap_or_else(|| format!("step {}", step.pc));
     let action = step.action.as_deref().map(|action| format!(" {action}")).unwrap_or_default();
     let id = step.id.as_deref().map(|id| format!(" (id {id})")).unwrap_or_default();

@@ -45,7 +45,7 @@ use crate::script::Host as _;
 use reads::Reads;
 use stage::Stage;
 
-pub use explain::ruled_out;
+pub use explain::{explained, ruled_out};
 pub use quarantine::quarantine;
 pub use scope::event_value;
 

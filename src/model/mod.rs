@@ -43,6 +43,6 @@ pub use signature::{KeyError, sign};
 pub use task::Task;
 pub use time::{Instant, Span};
 pub use value::{Map, Text, Value};
-pub use verdict::{Code, Verdict};
+pub use verdict::{Code, Explained, Tested, Verdict};
 pub use view::{ReadError, View};
 pub use window::{Window, WindowKey};

@@ -71,3 +71,31 @@ impl Code {
         }
     }
 }
+
+/// What a workflow's conditions come to for an event, as the rules and records are when somebody asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explained {
+    /// The workflow.
+    pub workflow: Name,
+    /// What it decided when the event came, if it was asked.
+    pub verdict: Option<Verdict>,
+    /// Each clause of its conditions, in order.
+    pub clauses: Vec<Tested>,
+    /// Its key for this event, and what it does when a run of the same key is alive.
+    pub key: Option<(Text, Text)>,
+}
+
+/// One clause of a condition: what stands between `&&`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tested {
+    /// Which condition: `triggers[0].where`, `if`.
+    pub place: Text,
+    /// The clause as written.
+    pub clause: Text,
+    /// Whether it holds; `None`: it cannot be said.
+    pub held: Option<bool>,
+    /// What it compares, with their values.
+    pub operands: Vec<(Text, Text)>,
+    /// Why it cannot be said.
+    pub error: Option<Text>,
+}

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::{self, Bundles, World};
 use crate::model::{
-    Address, EventNo, Name, Pattern, ReadError, Record, Retention, Run, RunId, RunNo, Status,
-    StoredEvent, Text, Trace, TraceEntry, Value, Verdict, View, limits,
+    Address, EventNo, Explained, Name, Pattern, ReadError, Record, Retention, Run, RunId, RunNo,
+    Status, StoredEvent, Text, Trace, TraceEntry, Value, Verdict, View, limits,
 };
 use crate::rules::RuleSet;
 use crate::store::State;
@@ -53,6 +53,13 @@ pub enum Query {
         /// Of those workflows only this one.
         workflow: Option<Name>,
     },
+    /// One event, and what every clause of the workflows comes to that listen to its type.
+    Explain {
+        /// Its number or its id.
+        id: Text,
+        /// Only this workflow.
+        workflow: Option<Name>,
+    },
     /// Records of a kind, in order of id.
     Records {
         /// The kind.
@@ -81,6 +88,8 @@ pub enum Answer {
     Events(Vec<Arc<StoredEvent>>),
     /// To `Event`.
     Event(Option<Box<Account>>),
+    /// To `Explain`.
+    Explained(Option<(Arc<StoredEvent>, Vec<Explained>)>),
     /// To `Records`.
     Records(Vec<Arc<Record>>),
     /// To `Record`.
@@ -188,6 +197,15 @@ pub(super) fn answer(
             Ok(Answer::Event(found.map(|stored| {
                 let (ruled_out, others) = engine::ruled_out(rules, &stored, workflow.as_deref());
                 Box::new(Account { stored, ruled_out, others })
+            })))
+        }
+        Query::Explain { id, workflow } => {
+            let shelf = library.over(state);
+            let found = event(state, id)?;
+            Ok(Answer::Explained(found.map(|stored| {
+                let world = world(rules, &shelf, state);
+                let explained = engine::explained(&world, &stored, workflow.as_deref());
+                (stored, explained)
             })))
         }
         Query::Records { kind, after, limit } => {

@@ -23,6 +23,7 @@ use super::directory::{Declared, Directory, Sort};
 use super::documents;
 use super::expressions;
 use super::keys;
+use super::lint;
 use super::plugins;
 use super::program::{Purpose, RecordKind};
 use super::ruleset::{Context, Sources};
@@ -89,11 +90,26 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
         calls::check(&parts.built, &mut out);
         if !out.iter().any(Diagnostic::is_error) {
             calls::never_started(&parts.built, &mut out);
+            lint::check(&written(&found), &mut out);
         }
         parts.pin(sandbox, &plugins, &directory, &mut out)
     });
     sort(sources, &mut out);
     (loaded, out)
+}
+
+/// The workflows and policies as they are written.
+fn written<'f>(found: &'f [Found<'_>]) -> Vec<lint::Written<'f>> {
+    let named = |found: &'f Found<'_>| {
+        let root = &found.document.root;
+        let name = root.get(found.sort.kind())?.scalar()?;
+        matches!(found.sort, Sort::Workflow | Sort::Policy).then_some(lint::Written {
+            name: &name.text,
+            file: found.file,
+            root,
+        })
+    };
+    found.iter().filter_map(named).collect()
 }
 
 /// The kind of a document; a document without one, or of a kind not built yet, is reported.

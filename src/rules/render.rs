@@ -27,7 +27,7 @@ impl<'a> Files<'a> {
         Self(files.into_iter().map(|file| (&*file.name, file)).collect())
     }
 
-    fn get(&self, name: &str) -> Option<&'a SourceFile> {
+    pub(super) fn get(&self, name: &str) -> Option<&'a SourceFile> {
         self.0.get(name).copied()
     }
 }

@@ -84,7 +84,7 @@ impl Happening {
         /// What is said of each kind besides its main key.
         const SAID: [(&str, &[&str]); 4] = [
             ("email", &["cc", "bcc", "template", "subject"]),
-            ("webhook", &["method", "json", "form", "body"]),
+            ("webhook", &["webhook", "method", "json", "form", "body"]),
             ("event", &["subject", "data"]),
             ("failed", &["reason"]),
         ];
@@ -94,7 +94,8 @@ impl Happening {
         let mut parts = Vec::new();
         for name in std::iter::once(kind).chain(others.iter().copied()) {
             // A template says what the subject would.
-            let implied = name == "subject" && self.fields.contains_key("template")
+            let implied = name == kind && !parts.is_empty()
+                || name == "subject" && self.fields.contains_key("template")
                 || name == "method" && self.fields.get(name) == Some(&"POST".into());
             if let Some(value) = self.fields.get(name).filter(|_| !implied) {
                 parts.push(format!("{name}: {}", flow(value)));

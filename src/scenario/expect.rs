@@ -18,6 +18,8 @@ pub(super) struct Expected {
     pub(super) kind: &'static str,
     /// What it names; the main key among them.
     pub(super) fields: Map,
+    /// It must not have happened.
+    pub(super) never: bool,
     /// Its bytes, to point at.
     pub(super) place: Range<usize>,
 }
@@ -26,12 +28,14 @@ impl Expected {
     /// Reads an item.
     pub(super) fn read(sink: &mut Sink<'_>, node: &Node) -> Option<Self> {
         let (kind, fields) = by_main_key(sink, node, &keys::EXPECTED, "what is expected")?;
+        let never = fields.get("never").and_then(|node| sink.boolean(node, "never"));
         let fields = fields
             .entries()
             .iter()
+            .filter(|entry| entry.key != "never")
             .map(|entry| (Text::from(entry.key.as_str()), entry.value.value()))
             .collect();
-        Some(Self { kind, fields, place: node.head() })
+        Some(Self { kind, fields, never: never.unwrap_or(false), place: node.head() })
     }
 
     /// The fields in which something that happened differs from this; `None`: it is of another kind.

@@ -65,7 +65,18 @@ pub(super) enum Verb {
     /// The rules of another folder are put in force.
     Reload(Text),
     /// A function of a plugin is called.
-    Call { function: Text, args: Vec<Value>, returns: Option<Value> },
+    Call { function: Text, args: Vec<Value>, wanted: Wanted },
+}
+
+/// What a call of a function must come to.
+#[derive(Clone, Debug)]
+pub(super) enum Wanted {
+    /// Any value.
+    Anything,
+    /// This value.
+    Value(Value),
+    /// A failure in words like these.
+    Failure(Text),
 }
 
 /// Reads the scenarios of a file; with mistakes in it, as many as could be understood.
@@ -245,7 +256,13 @@ impl Reader<'_> {
             "call" => {
                 let function = self.sink.text(node, "call")?.into();
                 let args = self.list(fields, "args", |_, node| Some(node.value()));
-                Some(Verb::Call { function, args, returns: fields.get("returns").map(Node::value) })
+                let fails = fields.get("fails").and_then(|node| self.sink.text(node, "fails"));
+                let wanted = match (fields.get("returns"), fails) {
+                    (_, Some(why)) => Wanted::Failure(why.into()),
+                    (Some(value), None) => Wanted::Value(value.value()),
+                    (None, None) => Wanted::Anything,
+                };
+                Some(Verb::Call { function, args, wanted })
             }
             verb => self.escalation(node, verb == "acknowledge"),
         }

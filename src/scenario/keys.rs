@@ -50,6 +50,7 @@ pub(super) static ENTRY: Table = Table {
         Key::optional("call", "a function of a plugin that is called").holds(Holds::Text),
         Key::optional("args", "its arguments, a list").holds(Holds::ListOf(&Holds::Anything)),
         Key::optional("returns", "what it must return"),
+        Key::optional("fails", "why it must fail; `*` matches anything").holds(Holds::Text),
         Key::optional("expect", "everything sent since the entry before")
             .holds(Holds::ListOf(&Holds::Ref(Definition::Expected))),
         Key::optional("check", "expressions that must hold now")
@@ -64,7 +65,7 @@ pub(super) const VERBS: [(&str, &[&str]); 6] = [
     ("acknowledge", &[]),
     ("resolve", &[]),
     ("reload", &[]),
-    ("call", &["args", "returns"]),
+    ("call", &["args", "returns", "fails"]),
 ];
 
 /// `acknowledge:` and `resolve:`.
@@ -162,6 +163,8 @@ pub(super) static EXPECTED: [(&str, Table); 5] = [
                     .holds(Holds::Text),
                 Key::optional("subject", "what it is about").holds(Holds::Text),
                 Key::optional("data", "its payload"),
+                Key::optional("never", "`true`: no such event must have been emitted")
+                    .holds(Holds::Flag),
             ],
         },
     ),

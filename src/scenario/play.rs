@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{EffectKey, Operator, Reply, Text};
+use crate::model::{Cause, EffectKey, Operator, Reply, Text, Value};
 use crate::rules::RuleSet;
 use crate::rules::yaml::Node;
 use crate::script::{Condition, Names, Scope, Test};
@@ -12,8 +12,8 @@ use crate::script::{Condition, Names, Scope, Test};
 use super::clock;
 use super::coverage::Reached;
 use super::effect::Happening;
-use super::expect::{Expected, agrees, flow, pair};
-use super::file::{Entry, Scenario, Verb};
+use super::expect::{Expected, agrees, flow, matches, pair};
+use super::file::{Entry, Scenario, Verb, Wanted};
 use super::ways::Crashes;
 use super::world::{Broken, World};
 
@@ -143,7 +143,7 @@ impl<'p> Play<'p> {
                 reply
             }
             Verb::Set(records) => {
-                let mut last = Reply::Done(crate::model::Value::Null);
+                let mut last = Reply::Done(Value::Null);
                 for (address, fields) in records {
                     let (address, fields) = (address.clone(), fields.clone());
                     last =
@@ -184,25 +184,8 @@ impl<'p> Play<'p> {
                 }
                 return Ok(());
             }
-            Verb::Call { function, args, returns } => {
-                match world.call(function, args) {
-                    Ok(value) => {
-                        let wrong = returns.as_ref().filter(|wanted| !agrees(wanted, &value));
-                        if let Some(wanted) = wrong {
-                            let lines = vec![
-                                format!("expected  {}", flow(wanted)),
-                                format!("returned  {}", flow(&value)),
-                            ];
-                            let title = format!("`{function}` did not return what was expected");
-                            self.fail(&entry.place, title, lines);
-                        }
-                    }
-                    Err(cause) => self.fail(
-                        &entry.place,
-                        format!("`{function}` failed"),
-                        vec![cause.message.to_string()],
-                    ),
-                }
+            Verb::Call { function, args, wanted } => {
+                self.call(entry, function, world.call(function, args), wanted);
                 return Ok(());
             }
         };
@@ -212,9 +195,37 @@ impl<'p> Play<'p> {
         Ok(())
     }
 
+    /// What a function of a plugin came to.
+    fn call(&mut self, entry: &Entry, name: &str, came: Result<Value, Cause>, wanted: &Wanted) {
+        let (title, lines) = match (came, wanted) {
+            (Ok(_), Wanted::Anything) => return,
+            (Ok(value), Wanted::Value(wanted)) if agrees(wanted, &value) => return,
+            (Err(cause), Wanted::Failure(why)) if matches(why, &cause.message) => return,
+            (Ok(value), Wanted::Value(wanted)) => (
+                format!("`{name}` did not return what was expected"),
+                vec![format!("expected  {}", flow(wanted)), format!("returned  {}", flow(&value))],
+            ),
+            (Ok(value), Wanted::Failure(_)) => {
+                (format!("`{name}` did not fail"), vec![format!("returned  {}", flow(&value))])
+            }
+            (Err(cause), _) => (format!("`{name}` failed"), vec![cause.message.to_string()]),
+        };
+        self.fail(&entry.place, title, lines);
+    }
+
     /// Compares what happened since the entry before with what this one expects.
     fn compare(&mut self, entry: &Entry, happened: &[Happening]) {
-        let pairs = pair(&entry.expect, happened);
+        for expected in entry.expect.iter().filter(|expected| expected.never) {
+            let came = |one: &&Happening| expected.differs(one).is_some_and(|all| all.is_empty());
+            if let Some(happening) = happened.iter().find(came) {
+                let lines = vec![format!("+ happened  {}", self.said(entry, happening))];
+                let title = format!("by {}: this should never have happened", self.at(entry));
+                self.fail(&expected.place, title, lines);
+            }
+        }
+        let wanted: Vec<Expected> =
+            entry.expect.iter().filter(|expected| !expected.never).cloned().collect();
+        let pairs = pair(&wanted, happened);
         let listed = |at: usize| pairs.iter().any(|(_, happened)| *happened == at);
         let come = |at: usize| pairs.iter().any(|(expected, _)| *expected == at);
         // Events are for the rules themselves: only those are compared that somebody expects.
@@ -224,8 +235,7 @@ impl<'p> Play<'p> {
             .filter(|(at, happening)| happening.kind != "event" && !listed(*at))
             .map(|(_, happening)| happening)
             .collect();
-        let missing: Vec<&Expected> = entry
-            .expect
+        let missing: Vec<&Expected> = wanted
             .iter()
             .enumerate()
             .filter(|(at, _)| !come(*at))
@@ -248,6 +258,12 @@ impl<'p> Play<'p> {
                 }
             }
             lines.push(format!("- expected  {}", expected.say()));
+            if expected.kind == "event" {
+                let same =
+                    |one: &&Happening| one.fields.get("event") == expected.fields.get("event");
+                let others = happened.iter().filter(same);
+                lines.extend(others.map(|one| format!("+ happened  {}", self.said(entry, one))));
+            }
             if let Some((at, differences)) = nearest {
                 told[at] = true;
                 lines.push(format!("+ happened  {}", self.said(entry, unlisted[at])));

@@ -1,6 +1,6 @@
 //! [`Condition`]: an expression that must give a boolean and can say why it was false.
 
-use crate::model::{Text, Value, limits};
+use crate::model::{Tested, Text, Value, limits};
 
 use super::chains::{clauses, operands};
 use super::error::{EvalError, ScriptError};
@@ -85,6 +85,37 @@ impl Condition {
             }
         }
         Ok(Test::True)
+    }
+
+    /// What each of its clauses comes to, those after a false one as well: for people, not for deciding.
+    #[must_use]
+    pub fn told(&self, place: &str, scope: &Scope, host: &dyn Host) -> Vec<Tested> {
+        let tell = |clause: &Clause| {
+            let (held, error) = match clause.expr.test(scope, host) {
+                Ok(Ok(flag)) => (Some(flag), None),
+                Ok(Err(value)) => (None, Some(self.not_boolean(clause, &value).to_string().into())),
+                Err(EvalError::Missing(path)) if self.lenient => {
+                    (Some(false), Some(format!("{path} is missing").into()))
+                }
+                Err(error) => (None, Some(Text::from(error.to_string()))),
+            };
+            let operand = |expr: &Expr| {
+                let value = match expr.eval(scope, host) {
+                    Ok(value) => shortened(&shown(&value), limits::VERDICT_BYTES),
+                    Err(EvalError::Missing(_)) => "missing".to_owned(),
+                    Err(_) => return None,
+                };
+                Some((Text::from(expr.source()), Text::from(value)))
+            };
+            Tested {
+                place: place.into(),
+                clause: shortened(clause.expr.source(), limits::VERDICT_BYTES).into(),
+                held,
+                operands: clause.operands.iter().filter_map(operand).collect(),
+                error,
+            }
+        };
+        self.clauses.iter().map(tell).collect()
     }
 
     /// What is known of its first clauses without evaluating them, up to one that may do anything;

@@ -346,6 +346,8 @@ pub(super) fn engine() -> Engine {
             Err(Box::new(EvalAltResult::ErrorPropertyNotFound(name.to_string(), Position::NONE)))
         },
     );
+    // What has nothing in it has no `name` either: an event may come without data.
+    engine.register_fn("get", |(): &mut (), _: ImmutableString| Dynamic::UNIT);
     engine
         .set_strict_variables(true)
         .set_fail_on_invalid_map_property(true)

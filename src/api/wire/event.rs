@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{self, StoredEvent};
+use crate::model::{self, Explained, StoredEvent};
 
 /// An accepted event with what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,6 +71,75 @@ pub struct Events {
     /// `before` of the next page; left out on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<u64>,
+}
+
+/// An event and why each workflow that listens to its type did or did not react.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// The event, with what was decided when it came.
+    pub event: Event,
+    /// Workflows in order of name, by the rules and records as they are now: at most 32.
+    pub workflows: Vec<Explanation>,
+}
+
+/// Why a workflow did or did not react.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The workflow.
+    pub workflow: String,
+    /// What it decided when the event came; left out if it was not asked, since the event's data rule it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Each clause of its conditions.
+    pub clauses: Vec<Clause>,
+    /// Its key for this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// `parallel single restart queued`: what it does when a run of that key is alive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// A clause of a condition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clause {
+    /// Which condition: `triggers[0].where`, `if`.
+    pub place: String,
+    /// As written.
+    pub clause: String,
+    /// Whether it holds; `null`: that cannot be said.
+    pub held: Option<bool>,
+    /// What it compares, with their values.
+    pub operands: Vec<(String, String)>,
+    /// Why it cannot be said, or what is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Verdicts {
+    /// From the pump's answer.
+    #[must_use]
+    pub fn new(stored: &StoredEvent, explained: &[Explained]) -> Self {
+        let clause = |tested: &model::Tested| Clause {
+            place: tested.place.to_string(),
+            clause: tested.clause.to_string(),
+            held: tested.held,
+            operands: tested
+                .operands
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            error: tested.error.as_deref().map(str::to_owned),
+        };
+        let one = |explained: &Explained| Explanation {
+            workflow: explained.workflow.to_string(),
+            verdict: explained.verdict.as_ref().map(Verdict::new),
+            clauses: explained.clauses.iter().map(clause).collect(),
+            key: explained.key.as_ref().map(|(key, _)| key.to_string()),
+            mode: explained.key.as_ref().map(|(_, mode)| mode.to_string()),
+        };
+        Self { event: Event::new(stored), workflows: explained.iter().map(one).collect() }
+    }
 }
 
 impl Event {

@@ -9,7 +9,7 @@ mod record;
 mod run;
 mod story;
 
-pub use event::{Event, Events, Verdict};
+pub use event::{Clause, Event, Events, Explanation, Verdict, Verdicts};
 pub use record::{Record, Records};
 pub use run::{Acknowledged, Cause, Escalation, Escalations, Listening, Run, Runs, Waiting};
 pub use story::{Entry, StepRef, Story};

@@ -73,6 +73,7 @@ fn expressions_give_values() {
         ("old?.stage ?? \"new\"", json!("new")),
         ("event.data?.new", json!(7)),
         ("event.data.get(\"a\") ?? 5", json!(5)),
+        ("().get(\"a\") ?? 5", json!(5)),
         ("record(\"lead/42\")?.owner", json!(null)),
         ("weekday(time(\"2026-03-02T10:00Z\"))", json!("mon")),
         ("date(event.time)", json!("2026-03-02")),

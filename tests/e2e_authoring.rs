@@ -1,0 +1,167 @@
+//! What people who write rules have at hand, by the real binary: `test`, `explain`, reports for machines.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use serde_json::{Value as Json, json};
+use support::daemon::Daemon;
+use support::folder::Folder;
+use support::{cli, python, runs};
+
+const RULES: &str = r#"
+workflow: leads
+triggers:
+  - event: lead.created
+    where: event.data.email != "" && event.data.score >= 80
+if: record(event.subject) == ()
+key: ${event.subject}
+mode: single
+steps:
+  - record: ${event.subject}
+    set: { score: "${event.data.score}" }
+  - email: ${event.data.email}
+    purpose: internal
+    subject: Hello
+    text: Hello
+  - wait_for: lead.accepted
+    timeout: 3d
+"#;
+
+const SCENARIO: &str = r#"
+scenario: A good lead is greeted
+proves: [1]
+start: 2026-03-02 09:00
+timeline:
+  - at: 10:00
+    event: lead.created
+    subject: lead/1
+    data: { email: a@x.example, score: 90 }
+    expect: [{ email: a@x.example, subject: Hello }]
+  - { at: 11:00, event: lead.accepted, subject: lead/1 }
+"#;
+
+#[test]
+fn explain_says_which_clause_was_false_and_what_a_run_waits_for() {
+    let daemon = Daemon::start(Folder::new("").rule("leads.yaml", RULES));
+    daemon.event("e-1", "lead.created", "lead/1", &json!({ "email": "a@x.example", "score": 49 }));
+    let said = daemon.run(&["explain", "e-1"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for line in [
+        "✓ triggers[0].where  event.data.email != \"\"  (event.data.email = \"a@x.example\")",
+        "✗ triggers[0].where  event.data.score >= 80  (event.data.score = 49)",
+        "✓ if  record(event.subject) == ()",
+        "key  lead/1 (mode: single)",
+    ] {
+        assert!(said.out.contains(line), "`{line}` is not in:\n{}", said.out);
+    }
+    assert!(said.out.contains("`where`: event.data.score >= 80 was false"), "{}", said.out);
+    let json = daemon.run(&["explain", "e-1", "leads", "--json"]).json();
+    assert_eq!(json["workflows"][0]["clauses"][1]["held"], false, "{json}");
+
+    daemon.event("e-2", "lead.created", "lead/2", &json!({ "email": "b@x.example", "score": 90 }));
+    let run = runs::story(&daemon, "leads", "active");
+    let said = daemon.run(&["explain", &run.id]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for words in ["It stands at", "wait_for", "lead.accepted", "It moves when", "runs cancel"] {
+        assert!(said.out.contains(words), "`{words}` is not in:\n{}", said.out);
+    }
+    let number = run.id.split('-').next().unwrap();
+    assert_eq!(daemon.run(&["explain", "--run", number]).out, said.out);
+    assert_eq!(daemon.run(&["explain", "nothing-of-the-kind"]).code, 1);
+}
+
+/// A folder with rules and a scenario in it.
+fn pack() -> Folder {
+    let folder = Folder::new("").rule("leads/leads.yaml", RULES);
+    folder.write("rules/leads/tests/leads.yaml", SCENARIO);
+    folder
+}
+
+#[test]
+fn test_plays_scenarios_and_says_where_one_is_wrong() {
+    let folder = pack();
+    let root = folder.path("");
+    let said = cli::run(&root, &["test"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("ok    A good lead is greeted"), "{}", said.out);
+    assert!(said.out.contains("1 passed"), "{}", said.out);
+    assert!(said.out.contains("coverage: "), "{}", said.out);
+    // The timeout and the second lead were not tried.
+    let said = cli::run(&root, &["test", "--full-coverage", "rules"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(said.out.contains("never timed out"), "{}", said.out);
+
+    folder.write("rules/leads/tests/wrong.yaml", &SCENARIO.replace("Hello }", "Goodbye }"));
+    let said = cli::run(&root, &["test", "--junit", "report.xml"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    assert!(
+        said.out.contains("rules/leads/tests/wrong.yaml:10:16: by 2026-03-02 10:00"),
+        "{}",
+        said.out
+    );
+    assert!(said.out.contains("subject: Hello, not Goodbye"), "{}", said.out);
+    let report = std::fs::read_to_string(folder.path("report.xml")).unwrap();
+    let seen = python::run_with("read_junit.py", &[], &report);
+    assert_eq!(seen.out, "2 1\n", "{seen:?}");
+
+    let json = cli::run(&root, &["test", "--json", "--filter", "wrong"]);
+    let json: Json = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["failed"], 1);
+    assert_eq!(json["scenarios"][0]["failures"][0]["line"], 10);
+    assert_eq!(cli::run(&root, &["test", "--filter", "nobody"]).code, 2);
+    assert_eq!(cli::run(&root, &["test", "nowhere"]).code, 2);
+    let said = cli::run(&root, &["test", "rules/leads/tests/leads.yaml", "--plain", "-j", "1"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.out.contains("1 effect, 0 crashes"), "{}", said.out);
+}
+
+#[test]
+fn a_scenario_reloads_other_rules_and_lists_other_packs() {
+    let folder = pack();
+    folder.write("rules/others/other.yaml", "workflow: other\ntriggers: [{ event: lead.created }]\nsteps:\n  - email: o@x.example\n    purpose: internal\n    subject: Other\n    text: Other\n");
+    folder.write("rules/leads/later/later.yaml", "");
+    folder.write("other-rules/leads.yaml", &RULES.replace("subject: Hello", "subject: Later"));
+    std::fs::remove_file(folder.path("rules/leads/later/later.yaml")).unwrap();
+    let text = SCENARIO
+        .replace("proves: [1]", "packs: [others]")
+        .replace("expect: [{", "expect: [{ email: o@x.example }, {")
+        + "  - { at: 12:00, reload: ../../../other-rules }\n  - { at: 12:01, event: lead.created, subject: lead/3, data: { email: c@x.example, score: 99 }, expect: [{ email: c@x.example, subject: Later }] }\n";
+    folder.write("rules/leads/tests/leads.yaml", &text);
+    let said = cli::run(&folder.path(""), &["test"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    folder.write("rules/leads/tests/leads.yaml", &text.replace("[others]", "[othrs]"));
+    let said = cli::run(&folder.path(""), &["test"]);
+    assert!(said.code == 1 && said.out.contains("there is no pack `othrs`"), "{said:?}");
+    folder.write("rules/leads/tests/leads.yaml", &text.replace("other-rules", "no-rules"));
+    let said = cli::run(&folder.path(""), &["test"]);
+    assert!(said.code == 1 && said.out.contains("there is no folder"), "{said:?}");
+}
+
+#[test]
+fn machines_read_what_check_finds() {
+    let folder = Folder::new("")
+        .rule("a, b.yaml", "workflow: a\ntriggerz: []\nsteps:\n  - lgo: 100% wrong\n");
+    let root = folder.path("");
+    let said = cli::run(&root, &["check", "--format", "sarif"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let seen = python::run_with("read_sarif.py", &[], &said.out);
+    assert!(
+        seen.code == 0 && seen.out.contains("unknown-key error rules/a%2C%20b.yaml:2:1"),
+        "{seen:?}"
+    );
+
+    let said = cli::run(&root, &["check", "--format", "github"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    let seen = python::run_with("read_github.py", &[], &said.out);
+    assert!(seen.code == 0, "{seen:?}");
+    assert!(seen.out.contains("error rules/a, b.yaml 2 1 unknown-key"), "{}", seen.out);
+
+    let json: Json = serde_json::from_str(&cli::run(&root, &["check", "--json"]).out).unwrap();
+    assert_eq!(json[0]["code"], "missing-key", "{json}");
+    let said = cli::run(&root, &["check", "--explain", "unknown-key"]);
+    assert!(said.code == 0 && said.out.contains("misspelt"), "{said:?}");
+    let said = cli::run(&root, &["check", "--explain", "unknwn-key"]);
+    assert!(said.code == 2 && said.err.contains("unknown-key"), "{said:?}");
+    assert!(cli::run(&root, &["check", "--explain"]).out.lines().count() > 60);
+}
