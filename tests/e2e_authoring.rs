@@ -165,3 +165,86 @@ fn machines_read_what_check_finds() {
     assert!(said.code == 2 && said.err.contains("unknown-key"), "{said:?}");
     assert!(cli::run(&root, &["check", "--explain"]).out.lines().count() > 60);
 }
+
+#[test]
+fn backtest_tells_what_other_rules_would_have_done() {
+    let daemon = Daemon::start(Folder::new("").rule("leads.yaml", RULES));
+    for (at, score) in [90, 49, 85].into_iter().enumerate() {
+        let (id, subject) = (format!("e-{at}"), format!("lead/{at}"));
+        let email = format!("a{at}@x.example");
+        daemon.event(&id, "lead.created", &subject, &json!({ "email": email, "score": score }));
+    }
+    let other =
+        RULES.replace(">= 80", ">= 40 && event.data.score < 90").replace("text: Hello", "text: Hi");
+    let folder = daemon.folder.path("drafts");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("leads.yaml"), other).unwrap();
+    let json = daemon.run(&["backtest", "--rules", "drafts", "--json"]).json();
+    assert_eq!(json["events"], 3, "{json}");
+    assert_eq!(json["in_force"], "the rules in force");
+    let fired = &json["fired"][0];
+    assert_eq!((&fired["in_force"], &fired["candidate"]), (&json!(2), &json!(2)), "{json}");
+    assert_eq!(json["added"][0]["sent"], "{ email: a1@x.example, subject: Hello }", "{json}");
+    assert_eq!(json["added"][0]["event"], 2, "{json}");
+    assert_eq!(json["gone"][0]["sent"], "{ email: a0@x.example, subject: Hello }", "{json}");
+    assert_eq!(json["changed"][0]["changes"], json!(["text: Hi, not Hello"]), "{json}");
+    let said = daemon.run(&["backtest", "--rules", "drafts"]);
+    assert!(said.out.contains("1 added, 1 gone, 1 changed"), "{}", said.out);
+    assert!(said.out.contains("event 2 lead.created lead/1"), "{}", said.out);
+    // Nothing was sent by it.
+    assert_eq!(daemon.run(&["runs", "list", "--json"]).json()["runs"].as_array().unwrap().len(), 2);
+
+    // The same from a file, without a daemon.
+    let events = daemon.run(&["events", "list", "--json"]);
+    std::fs::write(daemon.folder.path("events.json"), &events.out).unwrap();
+    let same =
+        daemon.run(&["backtest", "--rules", "drafts", "--events", "events.json", "--json"]).json();
+    assert_eq!(same["added"], json["added"]);
+    assert_eq!(daemon.run(&["backtest", "--since", "soon"]).code, 2);
+    assert_eq!(daemon.run(&["backtest", "--rules", "nowhere"]).code, 2);
+}
+
+#[test]
+fn reload_says_what_it_would_change_and_can_ask_the_scenarios_first() {
+    let folder = pack();
+    folder.write(
+        "rules/old.yaml",
+        "workflow: old\ntriggers: [{ event: old.one }]\nsteps: [{ log: old }]\n",
+    );
+    let daemon = Daemon::start(folder);
+    daemon.event("e-1", "lead.created", "lead/1", &json!({ "email": "a@x.example", "score": 90 }));
+    runs::story(&daemon, "leads", "active");
+    assert!(daemon.run(&["reload", "--plan"]).out.starts_with("nothing would change"), "as it is");
+
+    daemon
+        .folder
+        .write("rules/leads/leads.yaml", &RULES.replace("subject: Hello", "subject: Later"));
+    daemon.folder.write(
+        "rules/new.yaml",
+        "workflow: new\ntriggers: [{ event: new.one }]\nsteps: [{ log: new }]\n",
+    );
+    std::fs::remove_file(daemon.folder.path("rules/old.yaml")).unwrap();
+    let said = daemon.run(&["reload", "--plan"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for line in
+        ["changed   leads", "          1 run keeps version ", "added     new", "removed   old"]
+    {
+        assert!(said.out.contains(line), "`{line}` is not in:\n{}", said.out);
+    }
+    let json = daemon.run(&["reload", "--plan", "--json"]).json();
+    assert_eq!(json["changes"].as_array().unwrap().len(), 3, "{json}");
+    // The scenario still expects the old subject.
+    let said = daemon.run(&["reload", "--test"]);
+    assert!(said.code == 1 && said.err.contains("nothing was changed"), "{said:?}");
+    assert!(said.out.contains("subject: Later, not Hello"), "{}", said.out);
+    daemon.folder.write("rules/leads/tests/leads.yaml", &SCENARIO.replace("Hello", "Later"));
+    let said = daemon.run(&["reload", "--test"]);
+    assert!(said.code == 0 && said.out.contains("in force: 2 workflows"), "{said:?}");
+
+    daemon.folder.write("rules/new.yaml", "workflow: new\n");
+    let said = daemon.run(&["reload", "--plan"]);
+    assert!(
+        said.code == 1 && format!("{}{}", said.out, said.err).contains("missing-key"),
+        "{said:?}"
+    );
+}

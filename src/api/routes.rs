@@ -84,7 +84,7 @@ impl App {
         };
         let caller = self.gate.admit(peer, head, scope)?;
         if path == "/-/reload" && parts.method == Method::POST {
-            return reload::reload(&self.settings).await;
+            return reload::reload(&self.settings, parts.uri.query()).await;
         }
         if let Some(kind) = kind {
             // Refused before its body takes memory.

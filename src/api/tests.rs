@@ -76,6 +76,7 @@ impl Script {
             Query::Explain { id, .. } => {
                 Answer::Explained((&*id == "12").then(|| (Arc::new(event()), Vec::new())))
             }
+            Query::Plan(_) => Answer::Plan(crate::pump::Plan::default()),
             Query::Records { .. } => Answer::Records(vec![Arc::new(record("42"))]),
             Query::Lookup(..) | Query::LookupAll(..) => Answer::Values(None),
             Query::Record(address) => {

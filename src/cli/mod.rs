@@ -5,6 +5,7 @@
 //! with `--json`. What goes wrong is a [`Failure`] with one exit code.
 
 mod action_settings;
+mod backtest;
 mod check;
 mod client;
 mod emit;
@@ -96,6 +97,8 @@ enum Command {
     Check(check::Check),
     /// Play scenarios on virtual time: do the rules do what they should?
     Test(test::Test),
+    /// Replay stored events through other rules: what would they have done?
+    Backtest(backtest::Backtest),
     /// Send an event
     Emit(emit::Emit),
     /// What runs are doing; end them, or go on with them
@@ -141,6 +144,9 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         Command::Check(check) => check::run(&check, globals),
         Command::Test(test) => test::run(&test, globals),
         Command::Schema(schema) => Ok(schema::run(&schema)),
+        Command::Backtest(backtest) => {
+            here(async || backtest::run(backtest, globals, &Screen::new(globals)).await)
+        }
         Command::Emit(emit) => {
             ask(globals, async |client, screen| emit::run(emit, client, screen).await)
         }
@@ -163,7 +169,7 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
             ask(globals, async |client, screen| workflows::run(workflows, client, screen).await)
         }
         Command::Reload(reload) => {
-            ask(globals, async |client, screen| reload::run(reload, client, screen).await)
+            ask(globals, async |client, screen| reload::run(reload, globals, client, screen).await)
         }
     }
 }
@@ -175,13 +181,18 @@ fn ask(
 ) -> Result<Exit, Failure> {
     let client = Client::new(globals)?;
     let screen = Screen::new(globals);
+    here(async || work(&client, &screen).await)
+}
+
+/// Does something that waits, on this thread.
+fn here(work: impl AsyncFnOnce() -> Result<Exit, Failure>) -> Result<Exit, Failure> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Failure::new(Exit::Again, format!("no runtime could be started: {error}"))
         })?
-        .block_on(work(&client, &screen))
+        .block_on(work())
 }
 
 #[cfg(test)]

@@ -63,18 +63,44 @@ pub(super) fn run(test: &Test, globals: &Globals) -> Result<Exit, Failure> {
     }
     let config = config_or_fail(globals)?;
     let place = Place::of(&test.paths, &config);
+    let told = if globals.json { Told::Machines } else { Told::People };
     if !test.watch {
-        return once(test, globals, &place);
+        return once(test, &place, told);
     }
     loop {
         let stamp = place.stamp();
         // Said already; the next change may mend it.
-        let _ = once(test, globals, &place)?;
+        let _ = once(test, &place, told)?;
         screen::say(&format!("{}\n", styled(DIM, "waiting for changes …")));
         while place.stamp() == stamp {
             std::thread::sleep(LOOK_EVERY);
         }
     }
+}
+
+/// Whether every scenario of the configured rules passes; what is wrong is said.
+pub(super) fn passes(globals: &Globals) -> Result<bool, Failure> {
+    let test = Test {
+        paths: Vec::new(),
+        plain: false,
+        filter: None,
+        jobs: None,
+        junit: None,
+        coverage: false,
+        full_coverage: false,
+        watch: false,
+    };
+    let place = Place::of(&test.paths, &config_or_fail(globals)?);
+    let told = if globals.json { Told::Nothing } else { Told::People };
+    Ok(once(&test, &place, told)? == Exit::Fine)
+}
+
+/// Who is told what came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    People,
+    Machines,
+    Nothing,
 }
 
 /// Where scenarios are looked for.
@@ -129,7 +155,7 @@ impl Place {
     }
 }
 
-fn once(test: &Test, globals: &Globals, place: &Place) -> Result<Exit, Failure> {
+fn once(test: &Test, place: &Place, to: Told) -> Result<Exit, Failure> {
     let mut found = place.load();
     if let Some(filter) = &test.filter {
         let wanted = filter.to_lowercase();
@@ -139,7 +165,7 @@ fn once(test: &Test, globals: &Globals, place: &Place) -> Result<Exit, Failure> 
     let clock = Clock::start();
     let jobs = test.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let told = |at: usize, ended: &Ended| {
-        if !globals.json {
+        if to == Told::People {
             screen::say(&test_report::line(&found.units[at], ended));
         }
     };
@@ -152,16 +178,19 @@ fn once(test: &Test, globals: &Globals, place: &Place) -> Result<Exit, Failure> 
     if let Some(path) = &test.junit {
         write(path, &report.junit())?;
     }
-    if globals.json {
-        let files = Files::of(&found.files);
-        let mut json = report.json();
-        json["diagnostics"] = rules::to_json(&found.diagnostics, &files);
-        screen::say(&format!("{json:#}\n"));
-    } else {
-        screen::say(&render(&found.diagnostics, &Files::of(&found.files), Look::Coloured));
-        screen::say(&report.failures());
-        screen::say(&report.coverage(test.coverage || test.full_coverage));
-        screen::say(&summary(&report, broken));
+    match to {
+        Told::Nothing => {}
+        Told::Machines => {
+            let mut json = report.json();
+            json["diagnostics"] = rules::to_json(&found.diagnostics, &Files::of(&found.files));
+            screen::say(&format!("{json:#}\n"));
+        }
+        Told::People => {
+            screen::say(&render(&found.diagnostics, &Files::of(&found.files), Look::Coloured));
+            screen::say(&report.failures());
+            screen::say(&report.coverage(test.coverage || test.full_coverage));
+            screen::say(&summary(&report, broken));
+        }
     }
     if found.units.is_empty() && !broken && test.filter.is_some() {
         return Err(Failure::new(Exit::Usage, "no scenario has that in its name or file"));

@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::pump::{Answer, Plan, Query};
 use crate::rules::{RuleSet, Sources};
 
 use super::handle::{Handle, Unavailable};
@@ -140,6 +141,23 @@ impl Reloader {
             }
         }
         result
+    }
+
+    /// Reads the files and says what putting them in force would change, or what is wrong with them.
+    ///
+    /// # Errors
+    /// [`ReloadError`].
+    pub async fn plan(self: &Arc<Self>) -> Result<Plan, ReloadError> {
+        let reloader = self.clone();
+        let loaded = tokio::task::spawn_blocking(move || (reloader.load)()).await;
+        let loaded = loaded.unwrap_or_else(|error| {
+            Err(Refused(format!("reading the rules was broken off: {error}")))
+        });
+        let rules = loaded.map_err(ReloadError::Refused)?.rules;
+        match self.handle.ask(Query::Plan(Arc::new(rules))).await? {
+            Answer::Plan(plan) => Ok(plan),
+            _ => Err(Unavailable::Failed("the engine answered something else".to_owned()).into()),
+        }
     }
 
     async fn put_in_force(self: Arc<Self>) -> Result<InForce, ReloadError> {

@@ -5,6 +5,7 @@
 //! performed leaves only after its batch is durable.
 
 mod library;
+mod plan;
 mod query;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use crate::rules::{Bundle, RuleSet};
 use crate::store::{Batch, State, Store};
 
 pub use library::Library;
+pub use plan::{Change, Plan, What};
 pub use query::{Account, Answer, Query, Story};
 
 /// Recovery, the inbox, timers, pending effects, windows, sweeps.
@@ -142,8 +144,13 @@ impl<T> Pump<T> {
     /// Keeps what is over as long as this says.
     #[must_use]
     pub fn keeping(mut self, retention: Retention) -> Self {
-        self.retention = retention;
+        self.keep_for(retention);
         self
+    }
+
+    /// The same from now on.
+    pub fn keep_for(&mut self, retention: Retention) {
+        self.retention = retention;
     }
 
     /// Shows every write to `observer` from now on: for trying rules out, where everything is looked at.

@@ -11,6 +11,7 @@ use crate::rules::RuleSet;
 use crate::store::State;
 
 use super::library::Library;
+use super::plan::{self, Plan};
 
 /// A question. Listings are newest first and at most `limits::PAGE` long.
 #[derive(Clone, Debug)]
@@ -60,6 +61,8 @@ pub enum Query {
         /// Only this workflow.
         workflow: Option<Name>,
     },
+    /// What these rules would change.
+    Plan(Arc<RuleSet>),
     /// Records of a kind, in order of id.
     Records {
         /// The kind.
@@ -90,6 +93,8 @@ pub enum Answer {
     Event(Option<Box<Account>>),
     /// To `Explain`.
     Explained(Option<(Arc<StoredEvent>, Vec<Explained>)>),
+    /// To `Plan`.
+    Plan(Plan),
     /// To `Records`.
     Records(Vec<Arc<Record>>),
     /// To `Record`.
@@ -208,6 +213,7 @@ pub(super) fn answer(
                 (stored, explained)
             })))
         }
+        Query::Plan(new) => plan::plan(state, rules, new, library).map(Answer::Plan),
         Query::Records { kind, after, limit } => {
             let limit = (*limit).min(limits::PAGE);
             state.records(kind, after.as_deref(), limit).map(Answer::Records)

@@ -21,6 +21,8 @@ pub(super) struct Happening {
     pub(super) workflow: Name,
     /// What can be compared.
     pub(super) fields: Map,
+    /// The event from outside that led to it: source and id; `None`: time did, or it is not known.
+    pub(super) cause: Option<(Text, Text)>,
 }
 
 /// What a command would send.
@@ -51,7 +53,8 @@ impl Happening {
             render::webhook(command)?;
             ("webhook", request_fields(command, action), Content::Request)
         };
-        Ok((Self { at, kind, workflow: command.workflow.clone(), fields }, content))
+        let happening = Self { at, kind, workflow: command.workflow.clone(), fields, cause: None };
+        Ok((happening, content))
     }
 
     /// An event that rules emitted.
@@ -62,7 +65,7 @@ impl Happening {
         }
         fields.insert("data".into(), event.data.clone());
         let workflow = event.source.strip_prefix("adjutant/").unwrap_or(&event.source).into();
-        Self { at: event.accepted, kind: "event", workflow, fields }
+        Self { at: event.accepted, kind: "event", workflow, fields, cause: None }
     }
 
     /// A run that failed.
@@ -71,7 +74,7 @@ impl Happening {
         if let Some(cause) = &run.reason {
             fields.insert("reason".into(), Value::Text(cause.message.clone()));
         }
-        Self { at, kind: "failed", workflow: run.workflow.clone(), fields }
+        Self { at, kind: "failed", workflow: run.workflow.clone(), fields, cause: None }
     }
 
     /// Whether it may be expected under this main key: a request of a plugin's action also by its name.

@@ -6,6 +6,7 @@
 //! in another order, and a crash after every commit.
 
 mod answers;
+mod backtest;
 mod clock;
 mod coverage;
 mod effect;
@@ -22,6 +23,7 @@ mod watch;
 mod ways;
 mod world;
 
+pub use backtest::{Difference, Past, Replayed, Sent, compare, replay};
 pub use coverage::{Coverage, Reached, Unreached};
 pub use file::{Scenario, parse};
 pub use play::{Failure, Pack};

@@ -1,7 +1,7 @@
 //! [`Seen`]: what is noticed of the engine's decisions besides what they send: events emitted, runs that
 //! failed, expressions that failed, and which steps were reached.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Code, EffectKey, EffectState, EventNo, Map, Name, Run, RunNo, Status, Value, Write,
@@ -23,6 +23,8 @@ pub(super) struct Seen {
     errors: BTreeSet<(EventNo, Name)>,
     /// Effects that a crash has left for a person to decide.
     pub(super) held: Vec<(RunNo, EffectKey)>,
+    /// Runs that began, those that others called left out, by workflow.
+    pub(super) fired: BTreeMap<Name, usize>,
     /// Steps that were reached.
     pub(super) reached: Reached,
 }
@@ -56,6 +58,7 @@ impl Seen {
                                 ("failed".into(), Value::Text(verdict.workflow.clone())),
                                 ("reason".into(), Value::from(reason)),
                             ]),
+                            cause: Some((event.source.clone(), event.id.clone())),
                         });
                     }
                 }
@@ -66,6 +69,9 @@ impl Seen {
     }
 
     fn run(&mut self, old: Option<&Run>, new: &Run) {
+        if old.is_none() && new.parent.is_none() {
+            *self.fired.entry(new.workflow.clone()).or_default() += 1;
+        }
         let known = old.map_or(0, |old| old.spilled as usize + old.trace.len());
         for entry in new.trace.iter().skip(known.saturating_sub(new.spilled as usize)) {
             self.reached.note(&new.workflow, entry);

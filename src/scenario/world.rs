@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::actions::render;
 use crate::model::{
-    ActionKind, Ask, Cause, Command, Draft, EffectKey, Found, Input, Instant, Operator, Outcome,
-    POLL_BUSY, Polled, ReadError, Refusal, Reply, RunNo, Settled, Span, Text, Value, View,
+    ActionKind, Ask, Cause, Command, Draft, EffectKey, Event, Found, Input, Instant, Map, Operator,
+    Outcome, POLL_BUSY, Polled, ReadError, Refusal, Reply, Retention, RunNo, Settled, Span, Text,
+    Value, View, limits,
 };
 use crate::pump::{Pump, Released, Response};
 use crate::rules::{Action, Bundle, RuleSet};
@@ -64,6 +65,8 @@ pub(super) struct World {
     seen: Arc<Mutex<Seen>>,
     next_sweep: Instant,
     crashes: Option<Crashes>,
+    /// Nobody looks back at what was sent: only its keys are kept.
+    passing: bool,
     /// Commits so far.
     pub(super) commits: usize,
     /// How often the process died.
@@ -99,6 +102,7 @@ impl World {
             seen: Arc::default(),
             next_sweep: start + SWEEP_EVERY,
             crashes: None,
+            passing: false,
             commits: 0,
             crashed: 0,
         };
@@ -114,6 +118,12 @@ impl World {
         world.watch();
         world.commits = 0;
         Ok(world)
+    }
+
+    /// Keeps only what is needed to go on, and what is over as long as this says.
+    pub(super) fn only_pass_through(&mut self, retention: Retention) {
+        self.passing = true;
+        self.pump.keep_for(retention);
     }
 
     /// Lets the process die at some commits from now on.
@@ -320,14 +330,16 @@ impl World {
     /// What comes of an attempt, which is seen from outside unless it cannot even be rendered.
     fn send(&mut self, command: &Command, bundle: &Bundle) -> (Outcome, Span) {
         let action = self.action_of(command, bundle);
-        let (happening, content) = match Happening::of(command, bundle, action, self.now) {
+        let (mut happening, content) = match Happening::of(command, bundle, action, self.now) {
             Ok(rendered) => rendered,
             Err(cause) => return (Outcome::Failed(cause), Span::ZERO),
         };
         let answered = answer(&self.answers, command, &content);
         let key = command.key;
         if let std::collections::btree_map::Entry::Vacant(new) = self.ledger.entry(key) {
-            new.insert(happening.clone());
+            happening.cause = root_of(self.pump.view(), &command.event);
+            let fields = if self.passing { Map::new() } else { happening.fields.clone() };
+            new.insert(Happening { fields, ..happening.clone() });
             self.fresh.push(happening);
         }
         (answered.outcome, answered.after)
@@ -395,6 +407,21 @@ impl World {
         let called = self.rules.sandbox.call(function, &args, self.now, &self.host(), &patience());
         called.map_err(|error| error.to_cause())
     }
+}
+
+/// The event from outside at the beginning of what led to an event.
+fn root_of(view: &dyn View, event: &Event) -> Option<(Text, Text)> {
+    let mut lineage = event.lineage.run;
+    let mut identity = (event.source.clone(), event.id.clone());
+    // Each emits one deeper, and there is a bound to that.
+    for _ in 0..=limits::CAUSE_DEPTH {
+        let Some(no) = lineage else { break };
+        let run = view.run(no).ok().flatten()?;
+        let cause = view.event(run.event).ok().flatten()?;
+        identity = (cause.event.source.clone(), cause.event.id.clone());
+        lineage = cause.event.lineage.run;
+    }
+    (!identity.0.starts_with("adjutant")).then_some(identity)
 }
 
 /// When the process dies, relative to what a commit lets out.

@@ -17,6 +17,7 @@ pub use story::{Entry, StepRef, Story};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Text;
+use crate::pump;
 
 /// An error, `application/problem+json` of RFC 9457 with the extension `code`. The type is
 /// `about:blank` and so left out.
@@ -50,6 +51,56 @@ pub struct Reloaded {
     pub policies: usize,
     /// How many rule sets were in force since the start.
     pub generation: u64,
+}
+
+/// What putting the rule files in force would change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Every workflow and policy, in force or in the files, in order of name.
+    pub changes: Vec<Change>,
+}
+
+/// What becomes of a workflow or policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// Whether it is an escalation policy.
+    pub policy: bool,
+    /// `added changed same removed`.
+    pub what: String,
+    /// Runs by version: those that live, and those that failed and may be retried.
+    pub versions: Vec<Version>,
+    /// What its triggers remember and will not any more: counts, absences, schedules.
+    pub timers: usize,
+}
+
+/// Runs of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// Its content hash.
+    pub bundle: String,
+    /// How many.
+    pub runs: usize,
+}
+
+impl Plan {
+    /// From the pump's answer.
+    #[must_use]
+    pub fn new(plan: &pump::Plan) -> Self {
+        let change = |change: &pump::Change| Change {
+            name: change.name.to_string(),
+            policy: change.policy,
+            what: change.what.as_str().to_owned(),
+            versions: change
+                .versions
+                .iter()
+                .map(|(bundle, runs)| Version { bundle: bundle.to_string(), runs: *runs })
+                .collect(),
+            timers: change.timers,
+        };
+        Self { changes: plan.changes.iter().map(change).collect() }
+    }
 }
 
 /// A delivery of an inbound webhook is accepted: all its events are on disk.

@@ -196,6 +196,11 @@ impl Index {
         }
     }
 
+    /// How many living or failed runs are pinned to each version.
+    pub(super) fn pins(&self) -> impl Iterator<Item = (BundleId, usize)> + '_ {
+        self.pins.iter().map(|(id, count)| (*id, *count as usize))
+    }
+
     /// Whether a living or failed run is pinned to a version.
     pub(super) fn is_pinned(&self, bundle: BundleId) -> bool {
         self.pins.contains_key(&bundle)

@@ -112,6 +112,11 @@ impl State {
         Ok((state, unfinished))
     }
 
+    /// How many living or failed runs are pinned to each version.
+    pub fn pinned(&self) -> impl Iterator<Item = (BundleId, usize)> + '_ {
+        self.index.pins()
+    }
+
     /// Engine time for the wall clock's `now`: it never goes back, not over a restart either.
     pub fn tick(&mut self, now: Instant) -> Instant {
         self.counters.clock = self.counters.clock.max(now);
