@@ -73,7 +73,7 @@ fn explain_says_which_clause_was_false_and_what_a_run_waits_for() {
 
 /// A folder with rules and a scenario in it.
 fn pack() -> Folder {
-    let folder = Folder::new("").rule("leads/leads.yaml", RULES);
+    let folder = Folder::new("watch: false\n").rule("leads/leads.yaml", RULES);
     folder.write("rules/leads/tests/leads.yaml", SCENARIO);
     folder
 }
@@ -247,4 +247,36 @@ fn reload_says_what_it_would_change_and_can_ask_the_scenarios_first() {
         said.code == 1 && format!("{}{}", said.out, said.err).contains("missing-key"),
         "{said:?}"
     );
+}
+
+#[test]
+fn a_new_plugin_is_sound_and_its_test_passes() {
+    let folder = Folder::new("");
+    let root = folder.path("");
+    let said = cli::run(&root, &["plugin", "new", "greet-us"]);
+    assert!(said.code == 0 && said.out.contains("plugins/greet-us/plugin.yaml"), "{said:?}");
+    assert_eq!(cli::run(&root, &["check"]).code, 0);
+    let said = cli::run(&root, &["test"]);
+    assert!(said.code == 0 && said.out.contains("1 passed"), "{said:?}");
+    assert_eq!(cli::run(&root, &["plugin", "new", "greet-us"]).code, 2, "it is there already");
+    assert_eq!(cli::run(&root, &["plugin", "new", "Greet us"]).code, 2);
+}
+
+#[test]
+fn docs_are_those_of_the_language_and_of_the_workflows() {
+    let folder = pack();
+    let root = folder.path("");
+    let language = cli::run(&root, &["docs", "language"]);
+    assert_eq!(language.code, 0, "{language:?}");
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/REFERENCE.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(file, &language.out).unwrap();
+    }
+    let kept = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(kept == language.out, "rules/REFERENCE.md is old: UPDATE_DOCS=1");
+
+    let said = cli::run(&root, &["docs", "workflows"]);
+    for words in ["## leads", "```mermaid", "wait for lead.accepted", "event.data.score >= 80"] {
+        assert!(said.out.contains(words), "`{words}` is not in:\n{}", said.out);
+    }
 }

@@ -8,12 +8,14 @@ mod action_settings;
 mod backtest;
 mod check;
 mod client;
+mod docs;
 mod emit;
 mod escalations;
 mod events;
 mod explain;
 mod failure;
 mod log;
+mod plugin;
 mod records;
 mod reload;
 mod rule_files;
@@ -120,6 +122,11 @@ enum Command {
     Workflows(workflows::Workflows),
     /// Print the JSON Schema of rule files, scenarios or manifests, for editors
     Schema(schema::Schema),
+    /// Make a plugin to begin with
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Write a reference of the language, or of the configured workflows, as Markdown
+    Docs(docs::Docs),
     /// Put the rule files in force, without a restart
     Reload(reload::Reload),
 }
@@ -144,6 +151,8 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         Command::Check(check) => check::run(&check, globals),
         Command::Test(test) => test::run(&test, globals),
         Command::Schema(schema) => Ok(schema::run(&schema)),
+        Command::Docs(docs) => docs::run(&docs, globals),
+        Command::Plugin(plugin) => plugin::run(&plugin, globals),
         Command::Backtest(backtest) => {
             here(async || backtest::run(backtest, globals, &Screen::new(globals)).await)
         }

@@ -102,7 +102,9 @@ async fn serve(config: &Config, started: Started) -> Result<Exit, Failure> {
         reloader: Some(reloader.clone()),
         ..ApiSettings::of(config, links, new_event_id)
     };
-    tokio::spawn(reloader.clone().watch());
+    if config.watch {
+        tokio::spawn(reloader.clone().watch());
+    }
     tokio::spawn(reload_when_told(reloader)?);
     tasks.spawn(api::serve(daemon.handle(), listeners, settings, shutdown.clone()));
     tasks.close();

@@ -24,6 +24,8 @@ pub struct Schedule {
     /// One, or one for each of several fixed times of day.
     crons: Vec<Cron>,
     zone: TimeZone,
+    /// As it is written: the expression, and the zone.
+    pub written: (Text, Text),
     /// Moves an instant to the next opening of this calendar.
     pub hours: Option<Name>,
     /// What becomes of instants that were missed.
@@ -80,7 +82,8 @@ impl Schedule {
         let parts =
             [cron.as_bytes(), timezone.as_bytes(), hours.as_deref().unwrap_or("").as_bytes()];
         let id = format!("schedule:{}", Digest::of(&parts)).into();
-        let schedule = Self { crons, zone, hours, catchup, id };
+        let written = (cron.into(), timezone.into());
+        let schedule = Self { crons, zone, written, hours, catchup, id };
         // Any instant will do: whether it is ever due does not depend on when one asks.
         match schedule.after(Instant::from_micros(0)) {
             Some(_) => Ok(schedule),

@@ -54,6 +54,8 @@ pub struct Config {
     pub rules: Vec<PathBuf>,
     /// Folders of plugins. Default: `plugins`.
     pub plugins: Vec<PathBuf>,
+    /// Whether changed rule files are put in force by themselves. Default: yes.
+    pub watch: bool,
     /// What is set for plugins, by name; their manifests say what may be.
     pub plugin_settings: BTreeMap<Name, Value>,
     /// The HTTP API.

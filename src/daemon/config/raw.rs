@@ -58,6 +58,7 @@ pub(super) struct RawConfig {
     pub(super) data_dir: Option<Scalar>,
     pub(super) rules: Option<List<Scalar>>,
     pub(super) plugins: Option<List<Scalar>>,
+    pub(super) watch: Option<Scalar>,
     pub(super) plugin_settings: Option<BTreeMap<String, serde_yaml::Value>>,
     pub(super) http: Option<RawHttp>,
     pub(super) timezone: Option<Scalar>,

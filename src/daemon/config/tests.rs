@@ -180,6 +180,8 @@ http:
 
 #[test]
 fn plugins_get_settings_by_name() {
+    assert!(parse("").unwrap().watch && !parse("watch: false").unwrap().watch);
+    refused("watch: maybe", "`maybe`");
     let config = parse("plugin_settings: { chat: { format: teams } }");
     let settings = config.unwrap().plugin_settings;
     assert_eq!(settings["chat"].get("format"), Some(&"teams".into()));

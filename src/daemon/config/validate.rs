@@ -37,6 +37,11 @@ impl Reader<'_> {
             self.path("data_dir", raw.data_dir).unwrap_or_else(|| self.base.join("data"));
         let rules = self.folders("rules", raw.rules);
         let plugins = self.folders("plugins", raw.plugins);
+        let watch = self
+            .value("watch", raw.watch, |text| {
+                values::choice(text, &[("true", true), ("false", false)])
+            })
+            .unwrap_or(true);
         let plugin_settings = self.plugin_settings(raw.plugin_settings.unwrap_or_default());
         let http = self.http(raw.http.unwrap_or_default());
         let timezone = self.value("timezone", raw.timezone, |text| {
@@ -56,6 +61,7 @@ impl Reader<'_> {
             data_dir,
             rules,
             plugins,
+            watch,
             plugin_settings,
             http,
             timezone,
