@@ -11,7 +11,16 @@ use adjutant::rules::codes::{self, Example};
 use adjutant::rules::{Context, Diagnostic, RuleSet, SourceFile, Sources, TemplateFile};
 
 /// Codes of what no text brings about: faults of the machine, and mistakes of our own.
-const WITHOUT_EXAMPLE: [&str; 5] = ["internal", "io", "stored-bundle", "too-large", "too-many"];
+const WITHOUT_EXAMPLE: [&str; 8] = [
+    "internal",
+    "io",
+    "scenario-rules",
+    "stored-bundle",
+    "too-large",
+    "too-many",
+    "unknown-record",
+    "unreadable",
+];
 
 /// The code in the text of the program that makes diagnostics: words in quotes after `error(` and the like.
 fn made() -> BTreeSet<String> {

@@ -280,3 +280,25 @@ fn docs_are_those_of_the_language_and_of_the_workflows() {
         assert!(said.out.contains(words), "`{words}` is not in:\n{}", said.out);
     }
 }
+
+#[test]
+fn a_scenario_is_written_from_what_happened() {
+    let daemon = Daemon::start(pack());
+    daemon.event("e-1", "lead.created", "lead/1", &json!({ "email": "a@x.example", "score": 90 }));
+    runs::story(&daemon, "leads", "active");
+    daemon.event("e-2", "lead.accepted", "lead/1", &json!({ "by": "ana" }));
+    runs::story(&daemon, "leads", "done");
+    let said = daemon.run(&["test", "--record", "e-1", "e-2"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    for words in [
+        "scenario: \"lead.created about lead/1, as it happened\"",
+        "- { email: a@x.example, subject: Hello }",
+    ] {
+        assert!(said.out.contains(words), "`{words}` is not in:\n{}", said.out);
+    }
+    assert!(!said.out.contains("are not among these"), "the same keys as then: {}", said.out);
+    daemon.folder.write("rules/leads/tests/recorded.yaml", &said.out);
+    let played = daemon.run(&["test", "rules/leads/tests/recorded.yaml"]);
+    assert!(played.code == 0 && played.out.contains("1 passed"), "{played:?}\n{}", said.out);
+    assert_eq!(daemon.run(&["test", "--record", "nothing"]).code, 1);
+}

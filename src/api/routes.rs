@@ -114,6 +114,7 @@ fn router(engine: Engine) -> Router {
         .route("/v1/runs/{id}/cancel", post(runs::cancel))
         .route("/v1/runs/{id}/retry", post(runs::retry))
         .route("/v1/runs/{id}/release", post(runs::release))
+        .route("/v1/runs/{id}/migrate", post(runs::migrate))
         .route("/v1/workflows/{name}/reset", post(runs::reset))
         .route("/v1/records/{kind}", get(records::list))
         .route("/v1/records/{kind}/{*id}", get(records::show))

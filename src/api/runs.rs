@@ -101,6 +101,24 @@ pub(super) async fn release(
     operate(&engine, id, Operator::Release { run: id.no, by: caller.name }).await
 }
 
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MigrateRequest {
+    dry_run: bool,
+}
+
+/// `POST /v1/runs/{id}/migrate`: to the version in force.
+pub(super) async fn migrate(
+    State(engine): State<Engine>,
+    Path(id): Path<String>,
+    caller: Caller,
+    Wish(request): Wish<MigrateRequest>,
+) -> Result<Json<wire::Done>, Problem> {
+    let id = known(&engine, &id).await?;
+    let dry_run = request.dry_run;
+    operate(&engine, id, Operator::Migrate { run: id.no, dry_run, by: caller.name }).await
+}
+
 /// `POST /v1/workflows/{name}/reset`.
 pub(super) async fn reset(
     State(engine): State<Engine>,

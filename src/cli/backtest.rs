@@ -118,7 +118,7 @@ fn candidate(backtest: &Backtest, config: &Config) -> Result<Arc<RuleSet>, Failu
     compiled(folders, config)
 }
 
-fn compiled(folders: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, Failure> {
+pub(super) fn compiled(folders: &[PathBuf], config: &Config) -> Result<Arc<RuleSet>, Failure> {
     let plugins = rule_files::plugins(config);
     let Checked { sources, rules, found } =
         rule_files::check(folders, &plugins, &rule_files::context(config));
@@ -180,10 +180,11 @@ fn is_before(event: &wire::Event, since: Instant) -> bool {
     event.accepted.parse::<Instant>().is_ok_and(|at| at < since)
 }
 
-type Numbers = HashMap<(Text, Text), (u64, String)>;
+/// Numbers of events and what they are, by source and id.
+pub(super) type Numbers = HashMap<(Text, Text), (u64, String)>;
 
 /// What came from outside, oldest first; and each event's number and what it is, by source and id.
-fn past(stored: &[wire::Event], since: Instant) -> (Vec<Past>, Numbers) {
+pub(super) fn past(stored: &[wire::Event], since: Instant) -> (Vec<Past>, Numbers) {
     let mut numbers = Numbers::new();
     let mut events: Vec<(u64, Past)> = Vec::new();
     for event in stored.iter().filter(|event| !is_before(event, since)) {

@@ -15,6 +15,7 @@ mod events;
 mod explain;
 mod failure;
 mod log;
+mod migrate;
 mod plugin;
 mod records;
 mod reload;
@@ -26,6 +27,7 @@ mod serve;
 mod socket;
 mod story;
 mod test;
+mod test_record;
 mod test_report;
 mod workflows;
 
@@ -122,6 +124,8 @@ enum Command {
     Workflows(workflows::Workflows),
     /// Print the JSON Schema of rule files, scenarios or manifests, for editors
     Schema(schema::Schema),
+    /// Move waiting runs to the version of their workflow that is in force
+    Migrate(migrate::Migrate),
     /// Make a plugin to begin with
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -176,6 +180,9 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         }
         Command::Workflows(workflows) => {
             ask(globals, async |client, screen| workflows::run(workflows, client, screen).await)
+        }
+        Command::Migrate(migrate) => {
+            ask(globals, async |client, screen| migrate::run(migrate, client, screen).await)
         }
         Command::Reload(reload) => {
             ask(globals, async |client, screen| reload::run(reload, globals, client, screen).await)

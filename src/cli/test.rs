@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::rule_files::{self, config_or_fail};
 use super::screen::{self, BAD, BOLD, DIM, put, styled};
+use super::test_record;
 use super::test_report::{self, Report};
 use super::{Exit, Failure, Globals};
 use crate::daemon::{Clock, Config};
@@ -23,6 +24,7 @@ Examples:
   adjutant test --filter 'hot lead'      those whose name has this in it
   adjutant test --watch                  again whenever a file changes
   adjutant test --junit report.xml       for machines
+  adjutant test --record 12 15           a scenario of what events 12 and 15 brought about
 
 Scenarios are YAML files in the `tests/` folder of a pack. Time is virtual and nothing is sent. Each is
 played as it stands, with every event twice, with the events of one instant in the opposite order, and
@@ -49,6 +51,9 @@ pub(super) struct Test {
     /// Fail when there is a step or branch that no scenario reached
     #[arg(long)]
     full_coverage: bool,
+    /// Write a scenario of these events, as they happened and as the rules are now, instead of playing any
+    #[arg(long, value_name = "EVENT", num_args = 1.., conflicts_with_all = ["watch", "junit", "filter"])]
+    record: Vec<String>,
     /// Do it again whenever a file changes, until interrupted
     #[arg(long)]
     watch: bool,
@@ -60,6 +65,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 pub(super) fn run(test: &Test, globals: &Globals) -> Result<Exit, Failure> {
     if let Some(missing) = test.paths.iter().find(|path| !path.exists()) {
         return Err(Failure::new(Exit::Usage, format!("there is no {}", missing.display())));
+    }
+    if !test.record.is_empty() {
+        return super::here(async || test_record::run(&test.record, globals).await);
     }
     let config = config_or_fail(globals)?;
     let place = Place::of(&test.paths, &config);
@@ -88,6 +96,7 @@ pub(super) fn passes(globals: &Globals) -> Result<bool, Failure> {
         junit: None,
         coverage: false,
         full_coverage: false,
+        record: Vec::new(),
         watch: false,
     };
     let place = Place::of(&test.paths, &config_or_fail(globals)?);

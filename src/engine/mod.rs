@@ -16,6 +16,7 @@ mod gate;
 mod ladder;
 mod left;
 mod metric;
+mod migrate;
 mod operator;
 mod plugin;
 mod poll;

@@ -1,4 +1,4 @@
-//! What people ask for: cancel, retry, acknowledge, resolve, write a record.
+//! What people ask for: cancel, retry, acknowledge, resolve, write a record, move a run.
 
 use crate::model::{
     Cause, EffectState, Name, Operator, ReadError, Refusal, Reply, Run, RunNo, Status, Task, Text,
@@ -12,6 +12,7 @@ use super::fan;
 use super::finish::{self, Ending};
 use super::ladder;
 use super::left;
+use super::migrate;
 use super::plugin;
 use super::records;
 use super::stage::Stage;
@@ -30,6 +31,7 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
         | Operator::Retry { run, .. }
         | Operator::Acknowledge { run, .. }
         | Operator::Release { run, .. }
+        | Operator::Migrate { run, .. }
         | Operator::Resolve { run, .. } => *run,
     };
     let Some(run) = stage.take(no)? else {
@@ -40,6 +42,7 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
         Operator::Reset { .. } | Operator::Write { .. } => Ok(done(no, "done")),
         Operator::Cancel { reason, by, .. } => cancel(stage, run, reason, &by),
         Operator::Retry { assume_done, by, .. } => retry(stage, run, assume_done, &by),
+        Operator::Migrate { dry_run, by, .. } => migrate::migrate(stage, run, dry_run, &by),
         Operator::Release { by, .. } => {
             let (id, status) = (run.id(), run.status.as_str());
             if fan::release(stage, run, &by) {

@@ -163,6 +163,15 @@ pub enum Operator {
         /// Who asks.
         by: Text,
     },
+    /// Move a waiting run to the version of its workflow that is in force.
+    Migrate {
+        /// The run.
+        run: RunNo,
+        /// Only say whether it would.
+        dry_run: bool,
+        /// Who asks.
+        by: Text,
+    },
     /// Lay fields over those of a record, which is made if it is not there.
     Write {
         /// Which record.

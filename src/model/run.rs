@@ -372,6 +372,8 @@ pub enum Trace {
     Operator(Text),
     /// The run ended.
     Ended(Status, Text),
+    /// It moved to another version; what is above was done by this one, and its steps are meant.
+    Moved(BundleId),
 }
 
 impl Run {

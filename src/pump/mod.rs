@@ -24,7 +24,7 @@ use crate::store::{Batch, State, Store};
 
 pub use library::Library;
 pub use plan::{Change, Plan, What};
-pub use query::{Account, Answer, Query, Story};
+pub use query::{Account, Answer, Query, Steps, Story};
 
 /// Recovery, the inbox, timers, pending effects, windows, sweeps.
 const SOURCES: usize = 6;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::engine::{self, Bundles, World};
 use crate::model::{
-    Address, EventNo, Explained, Name, Pattern, ReadError, Record, Retention, Run, RunId, RunNo,
-    Status, StoredEvent, Text, Trace, TraceEntry, Value, Verdict, View, limits,
+    Address, BundleId, EventNo, Explained, Name, Pattern, ReadError, Record, Retention, Run, RunId,
+    RunNo, Status, StoredEvent, Text, Trace, TraceEntry, Value, Verdict, View, limits,
 };
 use crate::rules::RuleSet;
 use crate::store::State;
@@ -116,6 +116,9 @@ pub struct Account {
     pub others: usize,
 }
 
+/// Path, main key and id of each step of a version.
+pub type Steps = Vec<(Text, Text, Option<Text>)>;
+
 /// The whole story of a run.
 #[derive(Clone, Debug)]
 pub struct Story {
@@ -127,7 +130,10 @@ pub struct Story {
     pub trace: Vec<TraceEntry>,
     /// For each `pc`: the path of its step (`steps[3].then[0]`), its main key (`email`) and its id.
     /// Empty when its version can no longer be compiled.
-    pub steps: Vec<(Text, Text, Option<Text>)>,
+    pub steps: Steps,
+    /// The same for versions that it had before: up to which entry of its trace, and the steps. Empty where a
+    /// version is not kept any more.
+    pub earlier: Vec<(usize, Steps)>,
     /// Runs it called, living or over, in order.
     pub children: Vec<Arc<Run>>,
 }
@@ -302,17 +308,19 @@ fn story(state: &State, library: &Library, id: RunId) -> Result<Option<Box<Story
     for child in called {
         children.extend(state.run(child)?);
     }
-    let bundle = library.over(state).bundle(run.bundle);
-    let steps = bundle
-        .as_ref()
-        .and_then(|bundle| bundle.workflow(&run.workflow))
-        .map(|workflow| {
-            let steps = workflow.steps.iter();
-            steps
-                .map(|step| (step.path.clone(), step.action.key().into(), step.id.clone()))
-                .collect()
-        })
-        .unwrap_or_default();
+    let steps = steps_of(state, library, run.bundle, &run.workflow);
+    let moves = trace.iter().enumerate().filter_map(|(at, entry)| match entry.what {
+        Trace::Moved(before) => Some((at, steps_of(state, library, before, &run.workflow))),
+        _ => None,
+    });
+    let earlier = moves.collect();
     let event = state.event(run.event)?;
-    Ok(Some(Box::new(Story { run, event, trace, steps, children })))
+    Ok(Some(Box::new(Story { run, event, trace, steps, earlier, children })))
+}
+
+fn steps_of(state: &State, library: &Library, bundle: BundleId, workflow: &str) -> Steps {
+    let bundle = library.over(state).bundle(bundle);
+    let workflow = bundle.as_ref().and_then(|bundle| bundle.workflow(workflow));
+    let steps = workflow.into_iter().flat_map(|workflow| &workflow.steps);
+    steps.map(|step| (step.path.clone(), step.action.key().into(), step.id.clone())).collect()
 }

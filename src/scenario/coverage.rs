@@ -36,7 +36,7 @@ impl Reached {
                 // What follows the label differs from run to run.
                 What::Branch(text.split_once(':').map_or(&**text, |(label, _)| label).into())
             }
-            Trace::Began(_) | Trace::Queued | Trace::Operator(_) => return,
+            Trace::Began(_) | Trace::Queued | Trace::Operator(_) | Trace::Moved(_) => return,
             // A `stop` leaves nothing else; where a run was ended from outside, it had begun to wait.
             _ => What::Done,
         };

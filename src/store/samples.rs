@@ -20,7 +20,7 @@ const WORDS: [&str; 10] =
     ["", "lead", "lead.created", "a", "a b", "ab", "é", "\u{1F980}", "42", "x\0y\u{7f}\"'"];
 
 pub(super) const WAITS: usize = 9;
-pub(super) const TRACES: usize = 21;
+pub(super) const TRACES: usize = 22;
 pub(super) const TASKS: usize = 12;
 pub(super) const VALUES: usize = 9;
 pub(super) const CODES: usize = 14;
@@ -62,6 +62,7 @@ fn trace_kind(trace: &Trace) -> usize {
         Trace::Failed(..) => 18,
         Trace::Operator(_) => 19,
         Trace::Ended(..) => 20,
+        Trace::Moved(_) => 21,
     }
 }
 
@@ -313,7 +314,8 @@ impl Samples {
             17 => Trace::Resolved(self.text()),
             18 => Trace::Failed(self.cause(), self.text()),
             19 => Trace::Operator(self.text()),
-            _ => Trace::Ended(self.status(), self.text()),
+            20 => Trace::Ended(self.status(), self.text()),
+            _ => Trace::Moved(self.digest()),
         };
         assert_eq!(trace_kind(&trace), kind);
         trace

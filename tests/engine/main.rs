@@ -11,6 +11,7 @@ mod ladder;
 mod language;
 mod many;
 mod matching;
+mod migrate;
 mod modes;
 mod options;
 mod patterns;

@@ -6,7 +6,7 @@ use adjutant::model::{Name, Run, StoredEvent, Trace};
 use adjutant::rules::RuleSet;
 
 /// What a thousand stories have to come to: steps, what happened to runs, what became of events.
-const EVERYTHING: [&str; 53] = [
+const EVERYTHING: [&str; 54] = [
     "metric",
     "script",
     "action",
@@ -49,6 +49,7 @@ const EVERYTHING: [&str; 53] = [
     "Failed",
     "Operator",
     "Ended",
+    "Moved",
     "fired",
     "busy",
     "woke",
@@ -128,5 +129,6 @@ fn word(what: &Trace) -> &'static str {
         Trace::Failed(..) => "Failed",
         Trace::Operator(_) => "Operator",
         Trace::Ended(..) => "Ended",
+        Trace::Moved(_) => "Moved",
     }
 }

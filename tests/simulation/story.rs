@@ -200,12 +200,21 @@ impl Story {
         let run = self.some_run_in_need().filter(|_| !self.chance.one_in(4)).unwrap_or(anybody);
         let by = "tom".into();
         let assume_done = self.chance.one_in(3);
-        let operator = match self.chance.below(10) {
+        let operator = match self.chance.below(12) {
             0 => Operator::Cancel { run, reason: None, by },
             1 => Operator::Acknowledge { run, by },
             2 => Operator::Resolve { run, by },
             3 => Operator::Release { run, by },
             4 => Operator::Reset { workflow: "alpha".into(), by },
+            5 | 6 => {
+                let alive: Vec<RunNo> = self.driver.watch.alive.iter().copied().collect();
+                let run = alive.get(self.chance.below(alive.len().max(1) as u64) as usize);
+                Operator::Migrate {
+                    run: run.copied().unwrap_or(anybody),
+                    dry_run: self.chance.one_in(4),
+                    by,
+                }
+            }
             _ => Operator::Retry { run, assume_done, by },
         };
         self.driver.operator(operator);

@@ -25,7 +25,7 @@ const TABLE: [(&str, &[&str]); 12] = [
 ];
 
 /// What the API may take from the pump: the questions people ask and their answers.
-const QUESTIONS: [&str; 6] = ["Query", "Answer", "Story", "Plan", "Change", "query"];
+const QUESTIONS: [&str; 7] = ["Query", "Answer", "Story", "Steps", "Plan", "Change", "query"];
 
 /// Paths that stay in the rooms named: the engine is pure, and no store's types leak.
 const CRATES: [(&str, &[&str]); 7] = [

@@ -126,6 +126,7 @@ pub(super) fn story() -> Story {
             entry(1, 1, Trace::Attempt(1, key())),
             entry(2, 1, Trace::Retrying(1, Cause::new("http_503", "503 from crm"), at(5))),
         ],
+        earlier: Vec::new(),
         steps: vec![
             ("steps[0]".into(), "then".into(), None),
             ("steps[0].then[0]".into(), "webhook".into(), Some("crm".into())),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{Cause, Escalation, Event, Listening, Run};
 use crate::model::{self, Trace, TraceEntry};
-use crate::pump::Story as Told;
+use crate::pump::{Steps, Story as Told};
 
 /// The whole story of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -71,7 +71,8 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<StepRef>,
     /// A stable word: `began queued done skipped branch waiting woken timed-out attempt retrying
-    /// repeated held suppressed called returned level acknowledged resolved failed operator ended`.
+    /// repeated held suppressed called returned level acknowledged resolved failed operator moved
+    /// ended`.
     pub what: String,
     /// In words.
     pub text: String,
@@ -120,18 +121,26 @@ impl Story {
                 .filter(|arm| arm.role != model::ArmRole::Wait)
                 .map(Listening::new)
                 .collect(),
-            at: run.status.is_alive().then(|| StepRef::new(story, run.pc)),
+            at: run.status.is_alive().then(|| StepRef::new(&story.steps, run.pc)),
             escalation: Escalation::new(run),
             event: story.event.as_deref().map(Event::new),
-            story: story.trace.iter().map(|entry| Entry::new(story, entry)).collect(),
+            story: story
+                .trace
+                .iter()
+                .enumerate()
+                .map(|(at, entry)| {
+                    let before = story.earlier.iter().find(|(until, _)| at < *until);
+                    Entry::new(before.map_or(&story.steps, |(_, steps)| steps), entry)
+                })
+                .collect(),
             children: story.children.iter().map(|child| Run::new(child)).collect(),
         }
     }
 }
 
 impl StepRef {
-    fn new(story: &Told, pc: u32) -> Self {
-        let known = story.steps.get(pc as usize);
+    fn new(steps: &Steps, pc: u32) -> Self {
+        let known = steps.get(pc as usize);
         Self {
             pc,
             path: known.map(|(path, _, _)| path.to_string()),
@@ -142,14 +151,18 @@ impl StepRef {
 }
 
 impl Entry {
-    fn new(story: &Told, entry: &TraceEntry) -> Self {
+    fn new(steps: &Steps, entry: &TraceEntry) -> Self {
         let whole_run = matches!(
             entry.what,
-            Trace::Began(_) | Trace::Queued | Trace::Operator(_) | Trace::Ended(..)
+            Trace::Began(_)
+                | Trace::Queued
+                | Trace::Operator(_)
+                | Trace::Moved(_)
+                | Trace::Ended(..)
         );
         Self {
             at: entry.at.to_string(),
-            step: (!whole_run).then(|| StepRef::new(story, entry.pc)),
+            step: (!whole_run).then(|| StepRef::new(steps, entry.pc)),
             ..Self::of(&entry.what)
         }
     }
@@ -227,6 +240,9 @@ impl Entry {
                 Self { cause: Some(Cause::new(cause)), ..Self::say("failed", text) }
             }
             Trace::Operator(text) => Self::say("operator", &**text),
+            Trace::Moved(before) => {
+                Self::say("moved", format!("up to here it had the version {before}"))
+            }
             Trace::Ended(status, why) => {
                 let status = status.as_str();
                 let text =

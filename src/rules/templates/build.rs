@@ -38,6 +38,9 @@ impl<'a> Builder<'a> {
 
     fn error(&mut self, index: usize, span: Range<usize>, message: String, help: Option<String>) {
         let Some(source) = self.sources.get(index) else { return };
+        // What is missing at the end is said to stand behind it.
+        let inside = |at: usize| source.text.floor_char_boundary(at.min(source.text.len()));
+        let span = inside(span.start)..inside(span.end);
         let line = line_of(&source.text, span.start);
         self.errors.push(TemplateError { index, span, line, message, help });
     }
