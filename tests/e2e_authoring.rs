@@ -28,7 +28,7 @@ steps:
     timeout: 3d
 "#;
 
-const SCENARIO: &str = r#"
+const SCENARIO: &str = r"
 scenario: A good lead is greeted
 proves: [1]
 start: 2026-03-02 09:00
@@ -39,7 +39,7 @@ timeline:
     data: { email: a@x.example, score: 90 }
     expect: [{ email: a@x.example, subject: Hello }]
   - { at: 11:00, event: lead.accepted, subject: lead/1 }
-"#;
+";
 
 #[test]
 fn explain_says_which_clause_was_false_and_what_a_run_waits_for() {

@@ -259,3 +259,25 @@ fn a_story_stops_at_what_fails_and_leaves_nothing_running() {
         (!probe.status.success()).then_some(())
     });
 }
+
+#[test]
+fn the_first_scenario_is_played_as_the_readme_shows() {
+    let readme = readme();
+    let mut blocks = blocks(&readme, "first-test");
+    assert!(blocks.len() > 1, "the README has a first scenario: {blocks:?}");
+    let checkout = Checkout::new();
+    let folder = checkout.path("second").display().to_string();
+    let scripts: Vec<String> =
+        blocks.iter().map(|(script, _)| script.replace("/tmp/second", &folder)).collect();
+    let rest = blocks.last().map_or("", |(_, rest)| rest);
+    for (block, script) in blocks.iter_mut().zip(&scripts) {
+        block.0 = script;
+    }
+    let said = checkout.tell(&blocks);
+    assert_eq!(said.code, 0, "{}\n{}", said.out, said.err);
+    let all = said.out.replace(&folder, "/tmp/second");
+    assert!(all.contains("1 passed") && all.contains("1 failed"), "{all}");
+    let shown = rest.split_once("```text\n").and_then(|(_, text)| text.split_once("\n```"));
+    let (shown, _) = shown.expect("the README shows what `test` says");
+    assert!(all.contains(shown.trim()), "the README shows\n{shown}\nbut it says\n{all}");
+}

@@ -138,7 +138,7 @@ fn of_run(told: &wire::Story, screen: &Screen) -> String {
         put(&mut text, format_args!("  It stands at {}", story::label(at)));
         match &run.waits {
             Some(waits) => {
-                put(&mut text, format_args!(" and waits for {}.\n", waiting(waits, screen)))
+                put(&mut text, format_args!(" and waits for {}.\n", waiting(waits, screen)));
             }
             None => text.push_str(".\n"),
         }

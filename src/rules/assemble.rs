@@ -138,7 +138,12 @@ fn kind_of(file: &SourceFile, document: &Document, out: &mut Vec<Diagnostic>) ->
             let near = entries
                 .iter()
                 .find_map(|entry| Some((entry, suggest::nearest(&entry.key, kinds())?)));
-            if let Some((entry, near)) = near {
+            if let Some(entry) = entries.iter().find(|entry| entry.key == "scenario") {
+                sink.error("unknown-kind", entry.key_span.clone(), "a scenario is not a rule")
+                    .help(
+                        "put it into a folder `tests/` of its pack, where `adjutant test` plays it",
+                    );
+            } else if let Some((entry, near)) = near {
                 let message = format!("there are no documents of kind `{}`", entry.key);
                 sink.error("unknown-kind", entry.key_span.clone(), message)
                     .help(format!("did you mean `{near}`?"));

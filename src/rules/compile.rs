@@ -193,12 +193,7 @@ impl Cx<'_> {
             Kind::Broken => None,
             Kind::Scalar(scalar) => match scalar.value() {
                 Value::Text(_) => {
-                    if expressions::is_path(&scalar.text, &place.names(&self.local.items).0) {
-                        let message = format!("`{0}` is text here, not its value", scalar.text);
-                        self.sink
-                            .warning("bare-path", node.head(), message)
-                            .help(format!("for the value, write `${{{}}}`", scalar.text));
-                    }
+                    self.warn_of_path(node, &scalar.text, place);
                     self.scalar_shape(node, &scalar.text, place)
                 }
                 other => Some(Shape::Literal(other)),
@@ -239,7 +234,21 @@ impl Cx<'_> {
             self.sink.error("empty-value", node.head(), format!("`{what}` is empty"));
             return None;
         }
+        // A type of events may well be called `event.sent`.
+        if what != "emit" {
+            self.warn_of_path(node, text, place);
+        }
         self.scalar_shape(node, text, place)
+    }
+
+    /// A text that is written as the path of a value is probably meant to be that value.
+    fn warn_of_path(&mut self, node: &Node, text: &str, place: Place) {
+        if expressions::is_path(text, &place.names(&self.local.items).0) {
+            let message = format!("`{text}` is text here, not its value");
+            self.sink
+                .warning("bare-path", node.head(), message)
+                .help(format!("for the value, write `${{{text}}}`"));
+        }
     }
 
     /// The shape of a text that is the text of the scalar `node`.
@@ -443,7 +452,7 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "trigger" => {
             "in a trigger the arriving event is `event`; `trigger` is for steps and later filters"
         }
-        "vars" => "`vars` cannot be used here, only `event`",
+        "vars" => "`vars` are there only in a workflow's `if` and `vars` and in its steps",
         "event" => "no event is at hand here",
         "item" | "index" => "`item` and `index` are there only in the steps of a `foreach`",
         "record" | "member" => {

@@ -32,7 +32,6 @@ pub static DOCUMENTS: &[DocumentTable] = &[
     DocumentTable { kind: "team", table: None },
     DocumentTable { kind: "sla", table: None },
     DocumentTable { kind: "board", table: None },
-    DocumentTable { kind: "scenario", table: None },
 ];
 
 const WORKFLOW: Table = Table {

@@ -39,6 +39,7 @@ const DAEMON: [&str; 9] = [
 pub(super) fn check(written: &[Written<'_>], out: &mut Vec<Diagnostic>) {
     let talk = Talk::of(written);
     talk.unheard(out);
+    talk.misheard(out);
     talk.circles(out);
     for one in written {
         for steps in blocks(one.root) {
@@ -123,6 +124,29 @@ impl<'s> Talk<'s> {
                 ));
                 out.push(warning);
             }
+        }
+    }
+
+    /// Triggers for a type that looks like one that a step emits, mistyped.
+    fn misheard(&self, out: &mut Vec<Diagnostic>) {
+        let emitted: BTreeSet<&str> = self.emitted.iter().map(|(_, kind, _)| *kind).collect();
+        let mut triggers: BTreeMap<&str, usize> = BTreeMap::new();
+        for (_, kind, _) in &self.triggers {
+            *triggers.entry(kind).or_default() += 1;
+        }
+        for (_, kind, (file, span)) in &self.triggers {
+            let known =
+                emitted.contains(kind) || triggers.get(kind).is_some_and(|count| *count > 1);
+            let near = emitted.iter().find(|other| is_slip(kind, other));
+            // What is emitted and taken by somebody else is another type.
+            let Some(near) = near.filter(|near| !known && !triggers.contains_key(*near)) else {
+                continue;
+            };
+            let message = format!("no rule emits `{kind}`, and none takes `{near}`");
+            let mut warning =
+                Diagnostic::warning("unheard-event", &file.name, span.clone(), message);
+            warning.help(format!("did you mean `{near}`?"));
+            out.push(warning);
         }
     }
 
@@ -325,11 +349,10 @@ fn may_be_empty(one: &Written<'_>, out: &mut Vec<Diagnostic>) {
         let given = inside.rsplit_once("??").map(|(_, last)| last.trim());
         let why = match given {
             Some("\"\"" | "()") => format!("`{what}` is empty when nothing is there"),
-            Some(_) => return,
             None if inside.contains("?.") || inside.contains(".get(") => {
                 format!("`{what}` is nothing when that is missing")
             }
-            None => return,
+            _ => return,
         };
         let mut warning = Diagnostic::warning("may-be-empty", &one.file.name, node.head(), why);
         warning.help("an empty one is an error when it is reached: give it a value (`?? \"…\"`), or ask before, in `where` or `if`");

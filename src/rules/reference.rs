@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::script::Sandbox;
+use crate::script::{Condition, Sandbox};
 
 use super::decode::{Holds, Key, State, Table};
 use super::program::{Action, Pc, TriggerKind, Workflow};
@@ -193,7 +193,7 @@ fn starts(text: &mut String, workflow: &Workflow) {
             #[cfg(test)]
             TriggerKind::Nth { n, .. } => format!("each {n}th of {kinds}"),
         };
-        let condition = trigger.filter.condition.iter().flat_map(|one| one.exprs());
+        let condition = trigger.filter.condition.iter().flat_map(Condition::exprs);
         let clauses: Vec<&str> = condition.map(crate::script::Expr::source).collect();
         if clauses.is_empty() {
             put(text, format_args!("- {what}\n"));
@@ -233,7 +233,7 @@ fn diagram(text: &mut String, workflow: &Workflow) {
                     let clauses: Vec<&str> = arm
                         .condition
                         .iter()
-                        .flat_map(|one| one.exprs())
+                        .flat_map(Condition::exprs)
                         .map(crate::script::Expr::source)
                         .collect();
                     let label = if clauses.is_empty() {

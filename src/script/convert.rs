@@ -113,7 +113,8 @@ pub(super) fn human_type(name: &str) -> &'static str {
         "Fn" => "a function",
         other if other.contains("Instant") => "an instant",
         other if other.contains("Span") => "a span of time",
-        other if other.contains("String") => "text",
+        other if other.contains("bool") => "a boolean",
+        other if other.contains("String") || other.contains("string") => "text",
         other if other.contains("Range") || other.contains("range") => "a range",
         _ => "something else",
     }

@@ -66,6 +66,14 @@ pub(super) fn parse_error<'n>(
         ParseErrorType::Reserved(name) if matches!(name.as_str(), "null" | "nil" | "void") => {
             (format!("`{name}` is not a value"), Some("write `()`".to_owned()))
         }
+        ParseErrorType::MismatchedType(..) if matches!(before, "||" | "&&") => (
+            format!("`{before}` stands between conditions, and {word} is none"),
+            Some(if before == "||" {
+                "compare each: `x == \"a\" || x == \"b\"`; for a value where one may be missing, write `??`"
+            } else {
+                "compare each: `x == \"a\" && y == \"b\"`"
+            }.to_owned()),
+        ),
         _ if word == "this" => ("`this` cannot be used".to_owned(), None),
         _ if matches!(word, "===" | "!==") => {
             (format!("`{word}` is not an operator"), Some(format!("write `{}`", &word[..2])))

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{Cause, Escalation, Event, Listening, Run};
 use crate::model::{self, Trace, TraceEntry};
-use crate::pump::{Steps, Story as Told};
+use crate::pump::Steps;
+use crate::pump::Story as Told;
 
 /// The whole story of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
