@@ -21,7 +21,8 @@ const SOON: Duration = Duration::from_secs(30);
 /// Copies a plugin that ships.
 fn shipped(folder: &Folder, name: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("plugins").join(name);
-    for entry in std::fs::read_dir(from).expect("a plugin").flatten() {
+    let entries = std::fs::read_dir(from).expect("a plugin").flatten();
+    for entry in entries.filter(|entry| entry.path().is_file()) {
         let text = std::fs::read_to_string(entry.path()).expect("a file");
         folder.write(&format!("plugins/{name}/{}", entry.file_name().to_string_lossy()), &text);
     }

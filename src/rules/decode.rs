@@ -36,7 +36,7 @@ pub struct Key {
 /// The shape of a value, for editors: what it is made of, not whether it makes sense.
 #[derive(Clone, Copy, Debug)]
 pub enum Holds {
-    /// Anything but nothing.
+    /// Anything.
     Anything,
     /// Text, with `${…}` in it or not.
     Text,

@@ -122,7 +122,8 @@ fn described(holds: Holds, about: &str) -> Json {
 #[must_use]
 pub fn shape(holds: Holds) -> Json {
     match holds {
-        Holds::Anything => json!({ "not": { "type": "null" } }),
+        // An empty value and `null` are the same to a validator, and `null` may be meant.
+        Holds::Anything => json!({}),
         Holds::Text => json!({ "type": "string" }),
         Holds::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Holds::Expression => json!({ "type": ["string", "boolean"] }),
@@ -131,9 +132,7 @@ pub fn shape(holds: Holds) -> Json {
         Holds::Flag => json!({ "type": "boolean" }),
         Holds::Whole(least) => json!({ "type": "integer", "minimum": least }),
         Holds::Duration => json!({ "type": "string", "pattern": DURATION }),
-        Holds::Values => {
-            json!({ "type": "object", "additionalProperties": { "not": { "type": "null" } } })
-        }
+        Holds::Values => json!({ "type": "object" }),
         Holds::Choice(words) => json!({ "enum": words }),
         Holds::ListOf(item) => json!({ "type": "array", "items": shape(*item) }),
         Holds::MapOf(value) => json!({ "type": "object", "additionalProperties": shape(*value) }),
