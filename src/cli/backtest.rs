@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::client::{Client, with_query};
 use super::rule_files::{self, Checked, config_or_fail};
-use super::screen::{BAD, BOLD, DIM, Screen, cut, put, styled};
+use super::screen::{self, BAD, BOLD, DIM, Screen, cut, put, styled};
 use super::{Exit, Failure, Globals};
 use crate::api::wire;
 use crate::daemon::{Clock, Config, last_good};
@@ -20,6 +20,8 @@ use crate::scenario::{self, Difference, Past, Replayed, Sent};
 
 /// Events asked for at a time.
 const PAGE: usize = 1_000;
+/// How far back it looks by itself.
+const SINCE: Span = Span::from_days(30);
 /// Differences that are listed without `--all`.
 const LISTED: usize = 20;
 /// Characters of what was sent in a listing.
@@ -38,9 +40,9 @@ Examples:
 The events that came from outside are taken from the daemon and replayed through both rule sets on virtual
 time. Nothing is performed: every receiver answers well, and nothing is remembered of the time before.")]
 pub(super) struct Backtest {
-    /// From when on: a duration such as `30d`, or an instant
-    #[arg(long, default_value = "30d", value_name = "WHEN")]
-    since: String,
+    /// From when on: a duration such as `30d`, or an instant [default: 30d; of a file everything]
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
     /// The candidate: folders of rules [default: those of the configuration]
     #[arg(long, value_name = "DIR")]
     rules: Vec<PathBuf>,
@@ -60,7 +62,11 @@ pub(super) async fn run(
     let config = config_or_fail(globals)?;
     let clock = Clock::start();
     let now = clock.wall();
-    let since = since(&backtest.since, now)?;
+    let since = match (&backtest.since, &backtest.events) {
+        (Some(text), _) => since(text, now)?,
+        (None, Some(_)) => Instant::MIN,
+        (None, None) => now - SINCE,
+    };
     let candidate = candidate(&backtest, &config)?;
     let (in_force, from) = in_force(&config)?;
     let stored = match &backtest.events {
@@ -68,6 +74,10 @@ pub(super) async fn run(
         None => fetch(&Client::new(globals)?, since).await?,
     };
     let (events, numbers) = past(&stored, since);
+    if stored.len() >= EVENTS {
+        screen::warn(&format!("only the newest {EVENTS} events are replayed"));
+    }
+    let since = events.first().map_or(since, |first| since.max(first.at));
     let bar = bar(2 * events.len() as u64);
     let nothing = RuleSet::empty().map(Arc::new);
     let nothing = nothing.map_err(|_| Failure::new(Exit::Failed, "no rules could be made"))?;

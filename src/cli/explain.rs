@@ -73,7 +73,9 @@ fn of_event(told: &wire::Verdicts) -> String {
     for one in &told.workflows {
         let said = match &one.verdict {
             Some(verdict) => words(&verdict.code, verdict.detail.as_deref()),
-            None => "not asked: the event's data rule it out".to_owned(),
+            None => {
+                "not asked then: the event's data rule it out, or it was not there yet".to_owned()
+            }
         };
         put(&mut text, format_args!("\n  {}  {said}\n", styled(BOLD, &one.workflow)));
         for clause in &one.clauses {

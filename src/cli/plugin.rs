@@ -34,7 +34,8 @@ const FILES: [(&str, &str); 3] = [
 
 pub(super) fn run(plugin: &Plugin, globals: &Globals) -> Result<Exit, Failure> {
     let Plugin::New { name, folder } = plugin;
-    if !is_name(name) {
+    // A folder of that name holds tests.
+    if !is_name(name) || name == "tests" {
         let help = "names are lower-case letters, digits and `-`, a letter first";
         return Err(Failure::new(Exit::Usage, format!("`{name}` is not a name")).help(help));
     }

@@ -161,6 +161,12 @@ pub(super) fn complain(failure: &Failure) {
     let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
+/// Says something that is no failure, beside the output.
+pub(super) fn warn(text: &str) {
+    // Nobody is left to tell when this fails.
+    let _ = anstream::stderr().write_all(format!("{}: {text}\n", styled(HELP, "note")).as_bytes());
+}
+
 /// Prints. A reader that went away (`| head`) is no failure of the command.
 pub(super) fn say(text: &str) {
     let _ = anstream::stdout().write_all(text.as_bytes());

@@ -49,7 +49,7 @@ pub(super) struct Test {
     #[arg(long)]
     coverage: bool,
     /// Fail when there is a step or branch that no scenario reached
-    #[arg(long)]
+    #[arg(long, conflicts_with = "filter")]
     full_coverage: bool,
     /// Write a scenario of these events, as they happened and as the rules are now, instead of playing any
     #[arg(long, value_name = "EVENT", num_args = 1.., conflicts_with_all = ["watch", "junit", "filter"])]
@@ -182,8 +182,19 @@ fn once(test: &Test, place: &Place, to: Told) -> Result<Exit, Failure> {
     let broken = found.diagnostics.iter().any(Diagnostic::is_error);
     let partial = broken || test.filter.is_some();
     let coverage = if partial { Vec::new() } else { coverage(place, &found, &ended) };
-    let report =
-        Report { units: &found.units, ended: &ended, coverage: &coverage, took: clock.mono() };
+    let broken_files: Vec<String> = found
+        .diagnostics
+        .iter()
+        .filter(|one| one.is_error())
+        .map(|one| format!("{}: {}", one.primary.file, one.message))
+        .collect();
+    let report = Report {
+        units: &found.units,
+        ended: &ended,
+        coverage: &coverage,
+        broken: &broken_files,
+        took: clock.mono(),
+    };
     if let Some(path) = &test.junit {
         write(path, &report.junit())?;
     }
@@ -201,8 +212,14 @@ fn once(test: &Test, place: &Place, to: Told) -> Result<Exit, Failure> {
             screen::say(&summary(&report, broken));
         }
     }
-    if found.units.is_empty() && !broken && test.filter.is_some() {
-        return Err(Failure::new(Exit::Usage, "no scenario has that in its name or file"));
+    if found.units.is_empty() && !broken {
+        if test.filter.is_some() {
+            return Err(Failure::new(Exit::Usage, "no scenario has that in its name or file"));
+        }
+        if !test.paths.is_empty() {
+            return Err(Failure::new(Exit::Usage, "there are no scenarios there")
+                .help("they are YAML files in a folder `tests/` of a pack"));
+        }
     }
     let uncovered = test.full_coverage && coverage.iter().any(|one| !one.missing.is_empty());
     Ok(if broken || report.failed() > 0 || uncovered { Exit::Failed } else { Exit::Fine })

@@ -13,6 +13,8 @@ pub(super) struct Report<'r> {
     pub(super) units: &'r [Unit],
     pub(super) ended: &'r [Ended],
     pub(super) coverage: &'r [Coverage],
+    /// What could not be read or compiled.
+    pub(super) broken: &'r [String],
     pub(super) took: Span,
 }
 
@@ -209,6 +211,15 @@ impl Report<'_> {
             }
         }
         report.add_test_suites(suite.take());
+        if !self.broken.is_empty() {
+            let mut suite = TestSuite::new("files");
+            for why in self.broken {
+                let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+                status.set_message(why.as_str());
+                suite.add_test_case(TestCase::new(why.as_str(), status));
+            }
+            report.add_test_suite(suite);
+        }
         report.set_time(self.took.to_std());
         // Writing to memory does not fail.
         report.to_string().unwrap_or_default()

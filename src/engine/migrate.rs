@@ -6,7 +6,8 @@
 //! the same number may stand for another step now.
 
 use crate::model::{
-    Arm, ArmRole, EffectState, ReadError, Refusal, Reply, Run, Status, Text, Trace, Value, Wait,
+    ActionKind, Arm, ArmRole, Cause, EffectState, ReadError, Refusal, Reply, Run, RunNo, Status,
+    Text, Trace, Value, Wait,
 };
 use crate::rules::{Action, Bundle, Pc, Step, Workflow};
 
@@ -31,8 +32,18 @@ pub(super) fn migrate(
             return Ok(Reply::Refused(Refusal::State(message)));
         }
     };
-    let new_step = target.main.steps.get(step as usize);
-    let path = new_step.map(|step| step.path.clone()).unwrap_or_default();
+    let path = target.main.steps.get(step as usize).map(|step| step.path.clone());
+    let path = path.unwrap_or_default();
+    let mut moved = run.clone();
+    let children = match go(stage, &mut moved, &target, step) {
+        Ok(children) => children,
+        Err(Fault::Read(error)) => return Err(error),
+        Err(Fault::Cause(cause)) => {
+            stage.put_unchanged(run);
+            let message = format!("run {id} stays with its version: {}", cause.message);
+            return Ok(Reply::Refused(Refusal::State(message)));
+        }
+    };
     let reply = Value::from([
         ("run", Value::Int(run.no.0 as i64)),
         ("status", Value::from(if dry_run { "would move" } else { "moved" })),
@@ -44,34 +55,20 @@ pub(super) fn migrate(
         stage.put_unchanged(run);
         return Ok(Reply::Done(reply));
     }
-    let mut moved = run.clone();
-    match go(stage, &mut moved, &target, step) {
-        Ok(()) => {
-            trace(stage, &mut moved, Trace::Moved(run.bundle));
-            trace(
-                stage,
-                &mut moved,
-                Trace::Operator(format!("{by} moved it to another version, to {path}").into()),
-            );
-            for child in stage.view().children(run.no) {
-                if let Some(mut child) = stage.take(child)? {
-                    if let Some(parent) = &mut child.parent {
-                        parent.pc = step;
-                    }
-                    stage.put(child);
-                }
+    trace(stage, &mut moved, Trace::Moved(run.bundle));
+    let said = format!("{by} moved it to another version, to {path}");
+    trace(stage, &mut moved, Trace::Operator(said.into()));
+    for (child, step) in children {
+        if let Some(mut child) = stage.take(child)? {
+            if let Some(parent) = &mut child.parent {
+                parent.pc = step;
             }
-            pin(stage, &target)?;
-            stage.put(moved);
-            Ok(Reply::Done(reply))
-        }
-        Err(Fault::Read(error)) => Err(error),
-        Err(Fault::Cause(cause)) => {
-            stage.put_unchanged(run);
-            let message = format!("run {id} stays with its version: {}", cause.message);
-            Ok(Reply::Refused(Refusal::State(message)))
+            stage.put(child);
         }
     }
+    pin(stage, &target)?;
+    stage.put(moved);
+    Ok(Reply::Done(reply))
 }
 
 /// The version in force and the step of it at which a run would go on, or why it cannot.
@@ -86,13 +83,26 @@ fn target(stage: &Stage<'_>, run: &Run) -> Result<(std::sync::Arc<Bundle>, Pc), 
         return Err("it has failed, and does what its workflow says for that".to_owned());
     }
     if let (Some(parent), None) = (&run.parent, &run.ladder) {
-        return Err(format!("run {} called it, and they are of one version", parent.run));
+        return Err(format!(
+            "run {} called it: it ends with the version it began with",
+            parent.run
+        ));
     }
     match &run.wait {
         Wait::Join(_) => return Err("those it began beside each other are under way".to_owned()),
         Wait::Effect(effect) if matches!(effect.state, EffectState::Started { .. }) => {
             return Err(
                 "an attempt of an effect is under way: try again when it has ended".to_owned()
+            );
+        }
+        // Its template would be another one under a key that may be known already.
+        Wait::Effect(effect)
+            if effect.attempts > 0
+                && effect.action == ActionKind::Email
+                && effect.params.get("template").is_some_and(|name| !name.is_null()) =>
+        {
+            return Err(
+                "a mail of it was tried, and is to stay as it is: wait for its end".to_owned()
             );
         }
         Wait::Ready | Wait::Over => return Err("it is about to go on: try again".to_owned()),
@@ -107,6 +117,12 @@ fn target(stage: &Stage<'_>, run: &Run) -> Result<(std::sync::Arc<Bundle>, Pc), 
         return Err("it has the version in force already".to_owned());
     }
     let new = &target.main;
+    let missing = new.vars.iter().find(|(name, _)| !run.vars.contains_key(name));
+    if let Some((name, _)) = missing {
+        return Err(format!(
+            "the new version has the variable `{name}`, which was never computed for it"
+        ));
+    }
     if run.status == Status::Queued && run.pc == 0 {
         return Ok((target.clone(), 0));
     }
@@ -116,12 +132,6 @@ fn target(stage: &Stage<'_>, run: &Run) -> Result<(std::sync::Arc<Bundle>, Pc), 
     let Some(step) = old.steps.get(run.pc as usize) else {
         return Err("it has come to its end".to_owned());
     };
-    let missing = new.vars.iter().find(|(name, _)| !run.vars.contains_key(name));
-    if let Some((name, _)) = missing {
-        return Err(format!(
-            "the new version has the variable `{name}`, which was never computed for it"
-        ));
-    }
     match counterpart(new, step) {
         Some(pc) => Ok((target.clone(), pc)),
         None => {
@@ -137,31 +147,68 @@ fn target(stage: &Stage<'_>, run: &Run) -> Result<(std::sync::Arc<Bundle>, Pc), 
     }
 }
 
-/// The step of another version that is this one: by its id, else by its place; and it does the same.
+/// The step of another version that is this one: by its id, else by its place; and it does the same. The
+/// levels of a ladder that repeats have the same ids each round, and then the place decides.
 fn counterpart(new: &Workflow, step: &Step) -> Option<Pc> {
-    let same = |other: &&Step| other.action.key() == step.action.key();
-    let found = new.steps.iter().position(|other| match &step.id {
-        Some(id) => other.id.as_ref() == Some(id) && same(&other),
-        None => other.path == step.path && other.id.is_none() && same(&other),
-    })?;
-    Pc::try_from(found).ok()
+    let same = |other: &Step| other.id == step.id && other.action.key() == step.action.key();
+    let find = |wanted: &dyn Fn(&Step) -> bool| new.steps.iter().position(wanted);
+    let found = find(&|other| same(other) && other.path == step.path);
+    let found = found.or_else(|| step.id.as_ref().and_then(|_| find(&|other| same(other))));
+    Pc::try_from(found?).ok()
 }
 
-/// Puts a run at a step of another version.
-fn go(stage: &mut Stage<'_>, run: &mut Run, target: &Bundle, step: Pc) -> Result<(), Fault> {
+/// Puts a run at a step of another version. Gives the ladders it has raised, with the steps that raised them.
+fn go(
+    stage: &mut Stage<'_>,
+    run: &mut Run,
+    target: &Bundle,
+    step: Pc,
+) -> Result<Vec<(RunNo, Pc)>, Fault> {
+    let children = children(stage, run, &target.main)?;
     run.bundle = target.id;
     run.pc = step;
     run.generation = run.generation.saturating_add(1);
+    run.redo = None;
     let event = stage.event(run.event)?.event.clone();
     arm_exits(stage, &target.main, run, &event)?;
-    let filter = match target.main.steps.get(step as usize).map(|step| &step.action) {
-        Some(Action::WaitFor { filter, .. }) if matches!(run.wait, Wait::Event(_)) => filter,
-        _ => return Ok(()),
-    };
-    let value = stage.event_value(&event);
-    let seen = scope::of_run(run, &value, stage.now);
-    let subject = arm_subject(stage, filter, run, &seen)?;
-    run.arms.retain(|arm| arm.role != ArmRole::Wait);
-    run.arms.push(Arm { role: ArmRole::Wait, patterns: filter.patterns.clone(), subject });
-    Ok(())
+    if let Some(Action::WaitFor { filter, .. }) =
+        target.main.steps.get(step as usize).map(|step| &step.action)
+        && matches!(run.wait, Wait::Event(_))
+    {
+        let value = stage.event_value(&event);
+        let seen = scope::of_run(run, &value, stage.now);
+        let subject = arm_subject(stage, filter, run, &seen)?;
+        run.arms.retain(|arm| arm.role != ArmRole::Wait);
+        run.arms.push(Arm { role: ArmRole::Wait, patterns: filter.patterns.clone(), subject });
+    }
+    Ok(children)
+}
+
+/// Living children of a run with the steps of the new version that began them. What resolves a ladder is asked
+/// of that step, so it must be there, and listen for the same.
+fn children(stage: &Stage<'_>, run: &Run, new: &Workflow) -> Result<Vec<(RunNo, Pc)>, Fault> {
+    let refuse = |why: String| Fault::Cause(Cause::new("migrate", why));
+    let mut found = Vec::new();
+    for no in stage.view().children(run.no) {
+        let Some(child) = stage.run(no)? else { continue };
+        let Some(parent) = &child.parent else { continue };
+        let old = locate(stage, run).map(|(_, workflow)| workflow);
+        let step = old.as_ref().and_then(|old| old.steps.get(parent.pc as usize));
+        let pc = step.and_then(|step| counterpart(new, step)).ok_or_else(|| {
+            refuse(format!("the step that began run {no} is not in the new version"))
+        })?;
+        let resolve = |step: Option<&Step>| match step.map(|step| &step.action) {
+            Some(Action::Escalate(escalate)) => {
+                escalate.resolve.as_ref().map(|filter| filter.patterns.clone())
+            }
+            _ => None,
+        };
+        if resolve(step) != resolve(new.steps.get(pc as usize)) {
+            return Err(refuse(format!(
+                "what resolves run {no} is another event in the new version"
+            )));
+        }
+        found.push((no, pc));
+    }
+    Ok(found)
 }

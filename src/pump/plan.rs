@@ -12,6 +12,9 @@ use super::library::Library;
 
 /// Windows looked at: about 50 ms of the loop's time. With more, those beyond are not counted.
 const WINDOWS: usize = 20_000;
+/// Versions that are looked at, those with most runs first: an old one may have to be compiled, which takes a
+/// millisecond.
+const VERSIONS: usize = 64;
 /// Windows read at a time.
 const PAGE: usize = 1_000;
 
@@ -72,7 +75,9 @@ pub(super) fn plan(
 ) -> Result<Plan, ReadError> {
     let mut versions: BTreeMap<(Name, bool), Vec<(BundleId, usize)>> = BTreeMap::new();
     let shelf = library.over(state);
-    for (id, runs) in state.pinned() {
+    let mut pinned: Vec<(BundleId, usize)> = state.pinned().collect();
+    pinned.sort_unstable_by_key(|(id, runs)| (std::cmp::Reverse(*runs), *id));
+    for (id, runs) in pinned.into_iter().take(VERSIONS) {
         if let Some(bundle) = shelf.bundle(id) {
             versions.entry((bundle.name.clone(), bundle.policy)).or_default().push((id, runs));
         }

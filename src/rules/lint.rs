@@ -154,8 +154,8 @@ impl<'s> Talk<'s> {
     fn circles(&self, out: &mut Vec<Diagnostic>) {
         let mut told: BTreeSet<Vec<&str>> = BTreeSet::new();
         for (from, kind, (file, span)) in &self.emitted {
-            let mut path = vec![*from];
-            if let Some(round) = self.back_to(from, kind, &mut path) {
+            let (mut path, mut seen) = (vec![*from], BTreeSet::new());
+            if let Some(round) = self.back_to(from, kind, &mut path, &mut seen) {
                 let mut members = round.clone();
                 members.sort_unstable();
                 members.dedup();
@@ -174,7 +174,13 @@ impl<'s> Talk<'s> {
     }
 
     /// The way by which an event of `kind` starts `goal`, along what workflows emit.
-    fn back_to(&self, goal: &str, kind: &str, path: &mut Vec<&'s str>) -> Option<Vec<&'s str>> {
+    fn back_to(
+        &self,
+        goal: &str,
+        kind: &str,
+        path: &mut Vec<&'s str>,
+        seen: &mut BTreeSet<&'s str>,
+    ) -> Option<Vec<&'s str>> {
         for (workflow, pattern, _) in &self.triggers {
             if !takes(pattern, kind) {
                 continue;
@@ -183,12 +189,13 @@ impl<'s> Talk<'s> {
                 path.push(workflow);
                 return Some(path.clone());
             }
-            if path.contains(workflow) {
+            // Where no way led to the goal before, none does now.
+            if !seen.insert(workflow) {
                 continue;
             }
             path.push(workflow);
             for (_, next, _) in self.emitted.iter().filter(|(from, ..)| from == workflow) {
-                if let Some(found) = self.back_to(goal, next, path) {
+                if let Some(found) = self.back_to(goal, next, path, seen) {
                     return Some(found);
                 }
             }
@@ -204,7 +211,11 @@ fn is_slip(one: &str, other: &str) -> bool {
     const SLIPS: usize = 2;
     /// Letters a type must have for two of them to be a slip.
     const LONG: usize = 8;
-    one.len() >= LONG && strsim::damerau_levenshtein(one, other) <= SLIPS
+    // `unsubscribed` and `reopened` are words of their own.
+    let last = |kind: &'_ str| kind.rsplit('.').next().unwrap_or_default().to_owned();
+    let (a, b) = (last(one), last(other));
+    let other_word = a != b && (a.ends_with(&b) || b.ends_with(&a));
+    one.len() >= LONG && !other_word && strsim::damerau_levenshtein(one, other) <= SLIPS
 }
 
 fn takes(pattern: &str, kind: &str) -> bool {
@@ -336,6 +347,7 @@ fn unreachable(file: &SourceFile, steps: &[Node], out: &mut Vec<Diagnostic>) {
 
 /// Keys, addresses and recipients that an expression may leave empty: the run would fail there.
 fn may_be_empty(one: &Written<'_>, out: &mut Vec<Diagnostic>) {
+    let asked = conditions(one.root);
     let mut look = |node: &Node, what: &str| {
         let Kind::Scalar(scalar) = &node.kind else { return };
         let Some(inside) = scalar.text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'))
@@ -346,6 +358,13 @@ fn may_be_empty(one: &Written<'_>, out: &mut Vec<Diagnostic>) {
             return;
         }
         let inside = inside.trim();
+        // More than a path decides for itself; and who asks for it elsewhere knows that it may be missing.
+        let path = |c: char| c.is_alphanumeric() || "._?()\"' -".contains(c);
+        let plain = inside.replace("?.", ".");
+        let plain = plain.split("??").next().unwrap_or_default().trim();
+        if !inside.chars().all(path) || asked.contains(plain) {
+            return;
+        }
         let given = inside.rsplit_once("??").map(|(_, last)| last.trim());
         let why = match given {
             Some("\"\"" | "()") => format!("`{what}` is empty when nothing is there"),
@@ -378,6 +397,25 @@ fn may_be_empty(one: &Written<'_>, out: &mut Vec<Diagnostic>) {
             look(node, "subject");
         }
     });
+}
+
+/// Everything that `where` and `if` say in a document, one after the other.
+fn conditions(root: &Node) -> String {
+    let mut text = String::new();
+    let mut open = vec![root];
+    while let Some(node) = open.pop() {
+        for entry in node.entries().unwrap_or_default() {
+            match (entry.key.as_str(), entry.value.scalar()) {
+                ("where" | "if", Some(scalar)) => {
+                    text.push_str(&scalar.text.replace("?.", "."));
+                    text.push('\n');
+                }
+                _ => open.push(&entry.value),
+            }
+        }
+        open.extend(node.items().unwrap_or_default());
+    }
+    text
 }
 
 /// Fields of records of one kind that two workflows write, each without knowing of the other.

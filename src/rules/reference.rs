@@ -253,12 +253,28 @@ fn diagram(text: &mut String, workflow: &Workflow) {
                     arrow(target, "time is up");
                 }
             }
+            Action::ForEach(each) => {
+                arrow(each.body, "each");
+                arrow(step.next, "");
+            }
+            Action::Parallel(lists) => {
+                for list in lists {
+                    arrow(*list, "beside each other");
+                }
+                arrow(step.next, "");
+            }
             Action::Stop(_) | Action::Fail(_) | Action::Summit => {}
             _ => arrow(step.next, ""),
+        }
+        if step.guard.is_some() {
+            arrow(step.next, "left out");
         }
         if let Some(target) = step.on_error.filter(|target| *target != step.next) {
             arrow(target, "on error");
         }
+    }
+    if let Some(target) = workflow.on_failure {
+        put(text, format_args!("  failed((failed)) --> s{target}\n"));
     }
     if ends {
         text.push_str("  done((end))\n");

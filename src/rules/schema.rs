@@ -16,7 +16,7 @@ const NAME: &str = "^[a-z][a-z0-9-]*$";
 /// What the name of a result or variable is.
 const VARIABLE: &str = "^[a-z_][a-z0-9_]*$";
 /// What a literal duration is: a number and a unit, or ISO 8601.
-const DURATION: &str = "^([0-9]+(ms|s|m|h|d|w|y|bm|bh|bd)|P[0-9YMWDTHS]+)$";
+const DURATION: &str = "^([0-9]+(ms|s|m|h|d|w|y|bm|bh|bd)|P[0-9.YMWDTHS]+)$";
 
 /// Of rule files: each document is one of the kinds.
 #[must_use]
@@ -124,8 +124,8 @@ pub fn shape(holds: Holds) -> Json {
     match holds {
         // An empty value and `null` are the same to a validator, and `null` may be meant.
         Holds::Anything => json!({}),
-        Holds::Text => json!({ "type": "string" }),
-        Holds::Scalar => json!({ "type": ["string", "number", "boolean"] }),
+        // A number is text where text is wanted, and often so in a file.
+        Holds::Text | Holds::Scalar => json!({ "type": ["string", "number", "boolean"] }),
         Holds::Expression => json!({ "type": ["string", "boolean"] }),
         Holds::Name => json!({ "type": "string", "pattern": NAME }),
         Holds::Variable => json!({ "type": "string", "pattern": VARIABLE }),

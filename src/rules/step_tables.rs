@@ -20,7 +20,7 @@ const STEPS_HELD: Holds = Holds::Ref(Definition::Steps);
 /// An address, or a list of them.
 const PEOPLE: Holds = Holds::Any(&[Holds::Text, Holds::ListOf(&Holds::Text)]);
 /// Values by name, or an expression that gives them.
-const ARGS: Holds = Holds::Any(&[Holds::Values, Holds::Text]);
+const ARGS: Holds = Holds::Any(&[Holds::Values, Holds::ListOf(&Holds::Anything), Holds::Text]);
 
 /// `retry:`
 pub static RETRY: Table = Table {
@@ -104,7 +104,7 @@ pub static STEPS: &[StepTable] = &[
                 Key::optional("query", "added to the URL; may hold `secret(…)`")
                     .holds(Holds::Values),
                 Key::optional("json", "the body, as JSON"),
-                Key::optional("form", "the body, as a form").holds(Holds::Values),
+                Key::optional("form", "the body, as a form").holds(ARGS),
                 Key::optional("body", "the body, as it stands").holds(Holds::Text),
                 Key::optional("expect", "statuses taken as success; every 2xx otherwise")
                     .holds(Holds::Any(&[Holds::Whole(100), Holds::ListOf(&Holds::Whole(100))])),
@@ -120,8 +120,8 @@ pub static STEPS: &[StepTable] = &[
             "an `escalate` step",
             &[
                 Key::optional("args", "what the policy sees as `args`").holds(ARGS),
-                Key::optional("summary", "what it is about, for people").holds(Holds::Text),
-                Key::optional("severity", "how grave it is").holds(Holds::Scalar),
+                Key::optional("summary", "what it is about, for people").holds(Holds::Anything),
+                Key::optional("severity", "how grave it is").holds(Holds::Anything),
                 Key::optional("resolve", "the filter that ends it well")
                     .holds(Holds::Ref(Definition::Filter)),
                 Key::optional("await", "`false` goes on at once").holds(Holds::Flag),
@@ -150,7 +150,11 @@ pub static STEPS: &[StepTable] = &[
     },
     StepTable {
         main: "wait_for",
-        holds: Holds::Any(&[Holds::Text, Holds::Ref(Definition::Filter)]),
+        holds: Holds::Any(&[
+            Holds::Text,
+            Holds::ListOf(&Holds::Text),
+            Holds::Ref(Definition::Filter),
+        ]),
         about: "waits for an event",
         fields: Some(fields(
             "a `wait_for` step",

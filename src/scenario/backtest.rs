@@ -103,19 +103,25 @@ impl Replayed {
 #[must_use]
 pub fn compare(in_force: &Replayed, candidate: &Replayed) -> Difference {
     let mut open: BTreeMap<_, Vec<&Sent>> = BTreeMap::new();
-    for sent in in_force.effects.iter().rev() {
+    for sent in &in_force.effects {
         open.entry(sent.whose()).or_default().push(sent);
     }
     let mut difference = Difference::default();
+    // First what is the same, so that one that is missing does not shift all behind it.
+    let mut rest = Vec::new();
     for sent in &candidate.effects {
-        match open.get_mut(&sent.whose()).and_then(Vec::pop) {
+        let others = open.get_mut(&sent.whose());
+        let same = |before: &&Sent| before.at == sent.at && before.what.fields == sent.what.fields;
+        match others.and_then(|others| Some((others.iter().position(same)?, others))) {
+            Some((at, others)) => drop(others.remove(at)),
+            None => rest.push(sent),
+        }
+    }
+    for sent in rest {
+        let others = open.get_mut(&sent.whose()).filter(|others| !others.is_empty());
+        match others.map(|others| others.remove(0)) {
             None => difference.added.push(sent.clone()),
-            Some(before) => {
-                let changes = sent.differs(before);
-                if !changes.is_empty() {
-                    difference.changed.push((sent.clone(), changes));
-                }
-            }
+            Some(before) => difference.changed.push((sent.clone(), sent.differs(before))),
         }
     }
     difference.gone = open.into_values().flatten().cloned().collect();

@@ -1,7 +1,9 @@
 //! [`Happening`]: something that the rules did, as the outside would have seen it.
 
 use crate::actions::{MailContent, render, sender};
-use crate::model::{ActionKind, Cause, Command, Event, Instant, Map, Name, Run, Text, Value};
+use crate::model::{
+    ActionKind, Cause, Command, Event, EventNo, Instant, Map, Name, Run, Text, Value,
+};
 use crate::rules::Bundle;
 
 use super::expect::flow;
@@ -23,6 +25,8 @@ pub(super) struct Happening {
     pub(super) fields: Map,
     /// The event from outside that led to it: source and id; `None`: time did, or it is not known.
     pub(super) cause: Option<(Text, Text)>,
+    /// The event that began the run which failed, by which its cause is found.
+    pub(super) began: Option<EventNo>,
 }
 
 /// What a command would send.
@@ -53,7 +57,8 @@ impl Happening {
             render::webhook(command)?;
             ("webhook", request_fields(command, action), Content::Request)
         };
-        let happening = Self { at, kind, workflow: command.workflow.clone(), fields, cause: None };
+        let happening =
+            Self { at, kind, workflow: command.workflow.clone(), fields, cause: None, began: None };
         Ok((happening, content))
     }
 
@@ -65,7 +70,7 @@ impl Happening {
         }
         fields.insert("data".into(), event.data.clone());
         let workflow = event.source.strip_prefix("adjutant/").unwrap_or(&event.source).into();
-        Self { at: event.accepted, kind: "event", workflow, fields, cause: None }
+        Self { at: event.accepted, kind: "event", workflow, fields, cause: None, began: None }
     }
 
     /// A run that failed.
@@ -74,7 +79,14 @@ impl Happening {
         if let Some(cause) = &run.reason {
             fields.insert("reason".into(), Value::Text(cause.message.clone()));
         }
-        Self { at, kind: "failed", workflow: run.workflow.clone(), fields, cause: None }
+        Self {
+            at,
+            kind: "failed",
+            workflow: run.workflow.clone(),
+            fields,
+            cause: None,
+            began: Some(run.event),
+        }
     }
 
     /// Whether it may be expected under this main key: a request of a plugin's action also by its name.

@@ -271,7 +271,7 @@ impl Reader<'_> {
     fn event(&mut self, node: &Node, fields: &Fields<'_>, index: usize) -> Option<Draft> {
         let kind = self.sink.text(node, "event")?;
         let mut parts = Map::new();
-        for key in ["id", "subject", "data"] {
+        for key in ["id", "subject", "data", "time"] {
             if let Some(node) = fields.get(key) {
                 parts.insert(key.into(), node.value());
             }

@@ -38,6 +38,7 @@ pub(super) static ENTRY: Table = Table {
         Key::optional("source", "who sends the event; `scenario` otherwise").holds(Holds::Text),
         Key::optional("subject", "what the event is about").holds(Holds::Text),
         Key::optional("data", "the event's payload"),
+        Key::optional("time", "when it happened, if not now: RFC 3339").holds(Holds::Text),
         Key::optional("set", "fields that a person writes into records, by address")
             .holds(Holds::MapOf(&Holds::Values)),
         Key::optional("acknowledge", "an escalation that a person acknowledges")
@@ -60,7 +61,7 @@ pub(super) static ENTRY: Table = Table {
 
 /// The verbs of an entry, with the keys that belong to each.
 pub(super) const VERBS: [(&str, &[&str]); 6] = [
-    ("event", &["id", "source", "subject", "data"]),
+    ("event", &["id", "source", "subject", "data", "time"]),
     ("set", &[]),
     ("acknowledge", &[]),
     ("resolve", &[]),

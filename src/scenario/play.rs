@@ -122,6 +122,9 @@ impl<'p> Play<'p> {
 
     /// Records that are given and that the rules ship themselves.
     fn given(&mut self, world: &World) {
+        for why in &world.refused {
+            self.fail(&self.scenario.place.clone(), why, Vec::new());
+        }
         let rules = world.rules().clone();
         for (address, _) in &self.scenario.given {
             let kind = rules.records.get(&address.kind);
@@ -179,7 +182,10 @@ impl<'p> Play<'p> {
             }
             Verb::Reload(folder) => {
                 match self.pack.reloads.get(folder) {
-                    Some(rules) => world.put_in_force(rules.clone())?,
+                    Some(rules) => {
+                        world.seen().is_over = true;
+                        world.put_in_force(rules.clone())?;
+                    }
                     None => self.fail(&entry.place, format!("`{folder}` was not read"), Vec::new()),
                 }
                 return Ok(());

@@ -43,7 +43,7 @@ pub fn record(
     let mut text = format!(
         "scenario: {}\ntimezone: {timezone}\nstart: {}\ntimeline:\n",
         flow(&name.into()),
-        clock::say(start, &zone)
+        time(start, &zone)
     );
     let mut world = World::begin(&pack.rules, pack.nothing.clone(), start, &[], &[])?;
     for past in events {
@@ -62,7 +62,7 @@ pub fn record(
 fn event(text: &mut String, past: &Past, zone: &TimeZone) {
     let draft = &past.draft;
     let mut line = |key: &str, value: &str| put(text, format_args!("    {key}: {value}\n"));
-    let at = clock::say(past.at, zone);
+    let at = time(past.at, zone);
     let as_text = |text: &Text| flow(&crate::model::Value::Text(text.clone()));
     line("at", &at);
     line("event", &draft.kind);
@@ -70,6 +70,9 @@ fn event(text: &mut String, past: &Past, zone: &TimeZone) {
     line("source", &as_text(&draft.source));
     if let Some(subject) = &draft.subject {
         line("subject", &as_text(subject));
+    }
+    if let Some(happened) = draft.time.filter(|happened| *happened != past.at) {
+        line("time", &as_text(&happened.to_string().into()));
     }
     if !draft.data.is_null() {
         line("data", &flow(&draft.data));
@@ -82,7 +85,7 @@ fn event(text: &mut String, past: &Past, zone: &TimeZone) {
 fn entries(text: &mut String, happened: &[Happening], zone: &TimeZone) {
     let sent: Vec<Happening> = happened.iter().filter(|one| one.kind != "event").cloned().collect();
     for group in sent.chunk_by(|a, b| a.at == b.at) {
-        put(text, format_args!("  - at: {}\n", clock::say(group[0].at, zone)));
+        put(text, format_args!("  - at: {}\n", time(group[0].at, zone)));
         expected(text, group);
     }
 }
@@ -95,6 +98,12 @@ fn expected(text: &mut String, happened: &[Happening]) {
     for one in sent {
         put(text, format_args!("      - {}\n", one.say()));
     }
+}
+
+/// A time that is read as this instant: in the hour that comes twice with its offset.
+fn time(at: Instant, zone: &TimeZone) -> String {
+    let said = clock::say(at, zone);
+    if clock::read(&said, zone, None) == Ok(at) { said } else { at.to_string() }
 }
 
 fn put(text: &mut String, more: std::fmt::Arguments<'_>) {

@@ -378,3 +378,122 @@ proptest::proptest! {
         let _ = parse(&SourceFile::new("t.yaml", text));
     }
 }
+
+const HOLDING: &str = "
+workflow: holding
+triggers: [{ event: go }]
+steps:
+  - webhook: https://x.example/a
+    on_uncertain: hold
+  - webhook: https://x.example/b
+    on_uncertain: hold
+    timeout: 5s
+";
+
+#[test]
+fn only_what_a_crash_left_is_released() {
+    // The second is never answered, and stays with a person: also after a crash at the first.
+    let text = "scenario: s
+start: 2026-03-02 09:00
+answers: [{ webhook: \"https://x.example/b\", after: 1h }]
+timeline:
+  - { at: 10:00, event: go, subject: x/1, expect: [{ webhook: \"*/a\" }, { webhook: \"*/b\" }] }
+  - { at: +4d }
+";
+    let tried = try_out(&pack(HOLDING), &scenarios(text).remove(0), false).unwrap();
+    assert!(tried.failures.is_empty(), "{:?}", tried.failures);
+    assert!(tried.crashes < 200, "{} crashes", tried.crashes);
+}
+
+#[test]
+fn an_acknowledgement_is_one_however_often_the_process_dies() {
+    let rules = format!(
+        "{RULES}---
+workflow: tells
+triggers: [{{ event: escalation.acknowledged }}]
+steps:
+  - webhook: crm
+    json: {{ acknowledged: true }}
+"
+    );
+    let text = "scenario: s
+start: 2026-03-02 09:00
+timeline:
+  - { at: 10:00, event: alarm.raised, subject: alarm/1 }
+  - { at: 10:10, acknowledge: { escalation: ladder, by: ana }, expect: [{ webhook: crm }] }
+";
+    let tried = try_out(&pack(&rules), &scenarios(text).remove(0), false).unwrap();
+    assert!(tried.failures.is_empty(), "{:?}", tried.failures);
+}
+
+#[test]
+fn what_cannot_be_given_is_said() {
+    fails(
+        "given: { lead/1: { id: seven, email: x } }\ntimeline: []\n",
+        &["`lead/1` cannot be given", "reserved"],
+    );
+}
+
+#[test]
+fn an_event_may_have_happened_before() {
+    let rules = "
+workflow: late
+triggers: [{ event: a.b }]
+steps:
+  - webhook: crm
+    json: { at: \"${event.time}\" }
+";
+    let text = "scenario: s
+start: 2026-03-02 09:00
+timeline:
+  - { at: 10:00, event: a.b, time: \"2020-01-01T00:00:00Z\", expect: [{ webhook: crm, json: { at: 2020-01-01T00:00:00Z } }] }
+";
+    let tried = try_out(&pack(rules), &scenarios(text).remove(0), false).unwrap();
+    assert!(tried.failures.is_empty(), "{:?}", tried.failures);
+}
+
+#[test]
+fn backtests_pair_what_is_the_same_first() {
+    let rules = |word: &str, only: &str| {
+        Arc::new(pack(&format!(
+            "workflow: w\ntriggers: [{{ event: a.b{only} }}]\nsteps:\n  - webhook: crm\n    json: {{ word: {word}, of: \"${{event.data.n}}\" }}\n---\nworkflow: bad\ntriggers: [{{ event: a.b, where: event.data.n == {word} }}]\nsteps: [{{ fail: \"no\" }}]\n"
+        )))
+    };
+    let events: Vec<Past> = (1..=3)
+        .map(|n| {
+            let at: crate::model::Instant = format!("2026-03-02T09:0{n}:00Z").parse().unwrap();
+            let data = crate::model::Value::from([("n", crate::model::Value::Int(n))]);
+            let draft = crate::model::Draft {
+                id: format!("e-{n}").into(),
+                source: "s".into(),
+                kind: "a.b".into(),
+                subject: None,
+                time: None,
+                data,
+                extensions: crate::model::Map::new(),
+            };
+            Past { at, draft }
+        })
+        .collect();
+    let until = "2026-03-03T00:00:00Z".parse().unwrap();
+    let play = |pack: &Pack| replay(&pack.rules, &pack.nothing, &events, until, &|_| {}).unwrap();
+    let one = play(&rules("1", ""));
+    let other = play(&rules("2", ", where: event.data.n >= 1"));
+    let difference = compare(&one, &other);
+    assert_eq!(difference.changed.len(), 3, "the word of each: {difference:?}");
+    assert_eq!(difference.changed[0].1, ["json.word: 2, not 1"]);
+    let causes = |list: &[Sent]| -> Vec<String> {
+        list.iter().map(|sent| sent.cause.as_ref().unwrap().1.to_string()).collect()
+    };
+    assert_eq!(
+        (causes(&difference.gone), causes(&difference.added)),
+        (vec!["e-1".into()], vec!["e-2".into()])
+    );
+    let fewer = play(&rules("1", ", where: event.data.n != 2"));
+    let difference = compare(&one, &fewer);
+    assert_eq!(
+        (difference.gone.len(), difference.added.len(), difference.changed.len()),
+        (1, 0, 0)
+    );
+    assert_eq!((one.fired["w"], fewer.fired["w"]), (3, 2));
+}

@@ -25,6 +25,8 @@ pub(super) struct Seen {
     pub(super) held: Vec<(RunNo, EffectKey)>,
     /// Runs that began, those that others called left out, by workflow.
     pub(super) fired: BTreeMap<Name, usize>,
+    /// Other rules came into force: what is reached from here on is theirs.
+    pub(super) is_over: bool,
     /// Steps that were reached.
     pub(super) reached: Reached,
 }
@@ -59,6 +61,7 @@ impl Seen {
                                 ("reason".into(), Value::from(reason)),
                             ]),
                             cause: Some((event.source.clone(), event.id.clone())),
+                            began: None,
                         });
                     }
                 }
@@ -73,8 +76,10 @@ impl Seen {
             *self.fired.entry(new.workflow.clone()).or_default() += 1;
         }
         let known = old.map_or(0, |old| old.spilled as usize + old.trace.len());
-        for entry in new.trace.iter().skip(known.saturating_sub(new.spilled as usize)) {
-            self.reached.note(&new.workflow, entry);
+        if !self.is_over {
+            for entry in new.trace.iter().skip(known.saturating_sub(new.spilled as usize)) {
+                self.reached.note(&new.workflow, entry);
+            }
         }
         let failed = |run: &Run| run.status == Status::Failed;
         // Who called it says what comes of a child that failed.
@@ -94,8 +99,9 @@ impl Seen {
 }
 
 fn is_left_by_a_crash(run: &Run) -> bool {
-    run.trace.iter().rev().any(|entry| match &entry.what {
-        crate::model::Trace::Held(_, why) => &*why.code == "restart",
-        _ => false,
-    })
+    let newest = run.trace.iter().rev().find_map(|entry| match &entry.what {
+        crate::model::Trace::Held(_, why) => Some(&*why.code == "restart"),
+        _ => None,
+    });
+    newest == Some(true)
 }

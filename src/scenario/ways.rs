@@ -88,7 +88,7 @@ pub struct Tried {
     pub reached: Reached,
 }
 
-/// Plays a scenario as it stands, and unless `plain_only` in every other way, until one goes wrong.
+/// Plays a scenario as it stands, and unless `plain_only` or something is wrong already in every other way.
 ///
 /// # Errors
 /// [`Broken`]: the engine or the store could not go on, which is our fault.

@@ -67,6 +67,8 @@ pub(super) struct World {
     crashes: Option<Crashes>,
     /// Nobody looks back at what was sent: only its keys are kept.
     passing: bool,
+    /// Why records could not be given.
+    pub(super) refused: Vec<String>,
     /// Commits so far.
     pub(super) commits: usize,
     /// How often the process died.
@@ -103,20 +105,20 @@ impl World {
             next_sweep: start + SWEEP_EVERY,
             crashes: None,
             passing: false,
+            refused: Vec::new(),
             commits: 0,
             crashed: 0,
         };
         for (address, fields) in given {
-            let (address, fields) = (address.clone(), fields.clone());
-            world.input(Input::Operator(Operator::Write {
-                address,
-                fields,
-                by: "given".into(),
-            }))?;
+            let fields = fields.clone();
+            let write = Operator::Write { address: address.clone(), fields, by: "given".into() };
+            if let Reply::Refused(why) = world.operator(write)? {
+                world.refused.push(format!("`{address}` cannot be given: {why}"));
+            }
         }
-        world.put_in_force(rules.clone())?;
         world.watch();
         world.commits = 0;
+        world.put_in_force(rules.clone())?;
         Ok(world)
     }
 
@@ -155,6 +157,12 @@ impl World {
     pub(super) fn take_fresh(&mut self) -> Vec<Happening> {
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.extend(self.seen().take_fresh());
+        for one in fresh.iter_mut().filter(|one| one.cause.is_none()) {
+            let began = one.began.and_then(|no| self.pump.view().event(no).ok().flatten());
+            one.cause = began.and_then(|stored| root_of(self.pump.view(), &stored.event));
+        }
+        // What was seen in two ways, in the order of its time.
+        fresh.sort_by_key(|one| one.at);
         fresh
     }
 
@@ -232,8 +240,11 @@ impl World {
                 self.commits += 1;
                 self.store.commit(&batch)?;
                 let crash = self.crashes.as_ref().and_then(|crashes| crashes.at(self.commits));
-                if crash != Some(Crash::BeforePerforming) {
-                    let released = self.pump.durable();
+                let released = self.pump.durable();
+                if crash == Some(Crash::BeforePerforming) {
+                    // Asking changes nothing, and is done again: the same answer comes.
+                    self.asks.extend(released.asks);
+                } else {
                     self.release(released);
                 }
                 if crash.is_some() {
@@ -278,13 +289,26 @@ impl World {
     fn crash(&mut self) -> Result<(), Broken> {
         self.crashed += 1;
         self.under_way.clear();
-        self.asks.clear();
         self.pump = Pump::open(self.store.clone(), self.rules.clone(), self.now)?;
         self.watch();
         for (token, input) in self.unanswered.clone() {
+            // Doing it once more would be seen as a second one.
+            if self.is_acknowledged(&input)? {
+                self.unanswered.remove(&token);
+                self.replies.insert(token, Reply::Done(Value::Null));
+                continue;
+            }
             self.pump.take(self.now, input, Some(token))?;
         }
         Ok(())
+    }
+
+    /// Whether this is an acknowledgement that is written down already.
+    fn is_acknowledged(&self, input: &Input) -> Result<bool, Broken> {
+        let Input::Operator(Operator::Acknowledge { run, by }) = input else { return Ok(false) };
+        let run = self.pump.view().run(*run)?;
+        let taken = run.as_ref().and_then(|run| run.ladder.as_ref()?.acknowledged.as_ref());
+        Ok(taken.is_some_and(|(who, at)| who == by && *at == self.now))
     }
 
     fn watch(&mut self) {

@@ -182,7 +182,7 @@ fn children_and_attempts_under_way_stay() {
         (1..=sim.runs()).find(|no| &*sim.run(*no).workflow == name).unwrap()
     };
     let (caller, callee, sends) = (of(&sim, "caller"), of(&sim, "callee"), of(&sim, "sends"));
-    stays(&mut sim, callee, "called it, and they are of one version");
+    stays(&mut sim, callee, "called it: it ends with the version it began with");
     stays(&mut sim, sends, "an attempt of an effect is under way");
     migrate(&mut sim, caller, false).unwrap();
     sim.resume();
@@ -211,4 +211,73 @@ fn what_is_still_to_be_sent_keeps_its_key_and_content() {
     assert_eq!(sim.effects[0].key, sim.effects[1].key);
     assert_eq!(sim.effects[0].params, sim.effects[1].params);
     assert!(sim.log.last().unwrap().ends_with("w: new"), "{:?}", sim.log);
+}
+
+#[test]
+fn a_ladder_that_nobody_waits_for_is_resolved_after_a_move() {
+    let rules = |first: &str| {
+        format!(
+            "workflow: w\ntriggers: [{{ event: go }}]\nsteps:\n{first}  - escalate: ladder\n    await: false\n    resolve: {{ event: over, where: event.data.x == 1 }}\n  - delay: 1d\n---\n\
+             escalation: ladder\nlevels: [{{ after: 1h, steps: [{{ log: first }}] }}]\n"
+        )
+    };
+    let mut sim = begin(&rules(""));
+    act(&mut sim, "go s");
+    change(&mut sim, &rules("  - log: in front\n"));
+    // The place of the wait is another one, and it has no id.
+    stays(&mut sim, 1, "the step it waits at, steps[1] delay, is not in the new version");
+    let named = |first: &str| {
+        rules(first)
+            .replace("escalate: ladder", "escalate: ladder\n    id: up")
+            .replace("delay: 1d", "delay: 1d\n    id: rest")
+    };
+    let mut sim = begin(&named(""));
+    act(&mut sim, "go s");
+    change(&mut sim, &named("  - log: in front\n").replace("event: over", "event: other"));
+    stays(&mut sim, 1, "what resolves run 2 is another event in the new version");
+    change(&mut sim, &named("  - log: in front\n"));
+    migrate(&mut sim, 1, false).unwrap();
+    sim.event("over", "s", json!({ "x": 2 }));
+    assert!(sim.run(2).status.is_alive());
+    sim.event("over", "s", json!({ "x": 1 }));
+    assert!(!sim.run(2).status.is_alive(), "{:?}", lines(&mut sim));
+    act(&mut sim, "+2d");
+    assert!(sim.log.is_empty(), "{:?}", sim.log);
+}
+
+#[test]
+fn who_waits_for_a_turn_moves_only_with_everything_it_needs() {
+    let rules = |vars: &str, word: &str| {
+        format!(
+            "workflow: w\ntriggers: [{{ event: go }}]\nkey: k\nmode: queued\n{vars}steps:\n  - delay: 1h\n    id: rest\n  - log: {word}\n"
+        )
+    };
+    let mut sim = begin(&rules("", "old"));
+    act(&mut sim, "go s");
+    act(&mut sim, "go s");
+    change(&mut sim, &rules("vars: { b: 1 }\n", "new ${vars.b}"));
+    stays(&mut sim, 2, "the new version has the variable `b`");
+    change(&mut sim, &rules("", "new"));
+    migrate(&mut sim, 2, false).unwrap();
+    act(&mut sim, "+3h");
+    assert_eq!(sim.log, ["10:00:00 w: old", "11:00:00 w: new"]);
+}
+
+#[test]
+fn a_mail_that_may_have_been_sent_stays_what_it_was() {
+    let setup = |word: &str| {
+        let rules = format!(
+            "workflow: w\ntriggers: [{{ event: go }}]\nsteps:\n  - email: a@x.example\n    id: mail\n    purpose: internal\n    template: mail\n    on_uncertain: hold\n  - log: {word}\n"
+        );
+        Setup::rules(&rules).template("mail.txt", &format!("Subject: {word}\n\n{word}\n"))
+    };
+    let why = || adjutant::model::Cause::new("timeout", "the connection broke");
+    let mut sim = Sim::start(&setup("old"), START).answers(move |_, before| {
+        if before == 0 { Outcome::Uncertain(why()) } else { Outcome::Done(Value::Null) }
+    });
+    sim.event("go", "s", json!({}));
+    sim.reload(Arc::new(setup("new").compile().unwrap()));
+    stays(&mut sim, 1, "a mail of it was tried");
+    sim.operator(Operator::Retry { run: RunNo(1), assume_done: false, by: "tom".into() });
+    assert_eq!(sim.effects[0].said, sim.effects[1].said);
 }

@@ -87,7 +87,8 @@ pub struct Verdicts {
 pub struct Explanation {
     /// The workflow.
     pub workflow: String,
-    /// What it decided when the event came; left out if it was not asked, since the event's data rule it out.
+    /// What it decided when the event came; left out if it was not asked: the event's data
+    /// rule it out, or it was not there yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
     /// Each clause of its conditions.

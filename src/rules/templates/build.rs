@@ -163,13 +163,15 @@ impl<'a> Builder<'a> {
                     );
                 }
             }
-            templates.files[*file_no].members.extend(found.members.iter().map(
-                |(root, name, span)| Member {
-                    root: root.clone(),
-                    name: name.clone(),
-                    span: place(span),
-                },
-            ));
+            let bold = found
+                .members
+                .iter()
+                .filter(|(root, name, _)| !found.handled.contains(&(root.clone(), name.clone())));
+            templates.files[*file_no].members.extend(bold.map(|(root, name, span)| Member {
+                root: root.clone(),
+                name: name.clone(),
+                span: place(span),
+            }));
             for (base, span, optional) in &found.files {
                 self.check_include(templates, *file_no, base, place(span), *optional);
                 templates.files[*file_no].includes.insert(base.clone());

@@ -17,6 +17,9 @@ pub const TEMPLATE_VARIABLES: [&str; 15] = [
 /// Those of them whose members a rule names itself.
 const MEMBERS: [&str; 3] = ["vars", "steps", "args"];
 
+/// Instructions after a member within which a test or a default of it stands.
+const LOOK: u32 = 8;
+
 /// Filters worth suggesting.
 const FILTERS: [&str; 34] = [
     "abs",
@@ -74,6 +77,8 @@ pub(super) struct References {
     pub(super) used: Vec<(String, Range<usize>)>,
     /// What it reads of `vars`, `steps` and `args`, with its places: `("vars", "name", …)`.
     pub(super) members: Vec<(String, String, Range<usize>)>,
+    /// Those of them that it asks about, or gives a default: they may be missing.
+    pub(super) handled: BTreeSet<(String, String)>,
     /// Unknown filters and tests, computed file names, `{% autoescape %}`.
     pub(super) findings: Vec<Finding>,
 }
@@ -104,19 +109,21 @@ impl References {
         found
     }
 
-    /// Notes `vars.name`, unless what follows is there for the case that it is missing.
+    /// Notes `vars.name`, and whether what follows is there for the case that it is missing.
     fn member(&mut self, instructions: &Instructions<'_>, at: u32, root: &str, source: &str) {
         let Some(Instruction::GetAttr(name)) = instructions.get(at + 1) else { return };
-        let handled = match instructions.get(at + 2) {
-            Some(Instruction::PerformTest(test, ..)) => matches!(*test, "defined" | "undefined"),
-            // Its argument comes before it.
-            Some(Instruction::LoadConst(_)) => matches!(
-                instructions.get(at + 3),
-                Some(Instruction::ApplyFilter("default" | "d", ..))
-            ),
-            _ => false,
-        };
-        if MEMBERS.contains(&root) && !handled {
+        let handled = (at + 2..at + 2 + LOOK).map_while(|at| instructions.get(at)).find_map(
+            |next| match next {
+                Instruction::PerformTest("defined" | "undefined", ..)
+                | Instruction::ApplyFilter("default" | "d", ..) => Some(true),
+                Instruction::Emit => Some(false),
+                _ => None,
+            },
+        );
+        if handled == Some(true) {
+            self.handled.insert((root.to_owned(), (*name).to_owned()));
+        }
+        if MEMBERS.contains(&root) {
             let whole = span(instructions, at + 1);
             let place = word_after_dot(source, root, name, whole);
             self.members.push((root.to_owned(), (*name).to_owned(), place));
