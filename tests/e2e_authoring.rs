@@ -302,3 +302,15 @@ fn a_scenario_is_written_from_what_happened() {
     assert!(played.code == 0 && played.out.contains("1 passed"), "{played:?}\n{}", said.out);
     assert_eq!(daemon.run(&["test", "--record", "nothing"]).code, 1);
 }
+
+#[test]
+fn the_language_s_own_example_passes() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let said = cli::run(root, &["test", "tests/language"]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(
+        said.out.contains("ok    A hot lead goes round until somebody accepts"),
+        "{}",
+        said.out
+    );
+}
