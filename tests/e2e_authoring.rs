@@ -111,6 +111,11 @@ fn test_plays_scenarios_and_says_where_one_is_wrong() {
     assert_eq!(json["scenarios"][0]["failures"][0]["line"], 10);
     assert_eq!(cli::run(&root, &["test", "--filter", "nobody"]).code, 2);
     assert_eq!(cli::run(&root, &["test", "nowhere"]).code, 2);
+    folder.write("rules/leads/tests/more/again.yaml", SCENARIO);
+    let said = cli::run(&root, &["test", "rules/leads/tests/more"]);
+    assert!(said.code == 0 && said.out.contains("1 passed"), "{said:?}");
+    std::fs::create_dir_all(folder.path("rules/empty")).unwrap();
+    assert_eq!(cli::run(&root, &["test", "rules/empty"]).code, 2, "there are none");
     let said = cli::run(&root, &["test", "rules/leads/tests/leads.yaml", "--plain", "-j", "1"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert!(said.out.contains("1 effect, 0 crashes"), "{}", said.out);

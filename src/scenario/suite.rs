@@ -63,9 +63,11 @@ pub fn find(path: &Path) -> Vec<PathBuf> {
         found.push(path.to_owned());
     } else {
         let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        // Of a folder of rules called so everything would be a scenario: the nearest two are enough.
-        let inside = whole.ancestors().take(2).any(|folder| folder.ends_with(TESTS));
-        walk(path, inside, 0, &mut found);
+        walk(path, whole.ends_with(TESTS), 0, &mut found);
+        if found.is_empty() && whole.ancestors().any(|folder| folder.ends_with(TESTS)) {
+            // A folder within one of scenarios, unless it is a pack of its own.
+            walk(path, true, 0, &mut found);
+        }
     }
     found
 }
