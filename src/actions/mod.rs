@@ -15,6 +15,7 @@ mod asked;
 mod echo;
 mod email;
 mod excerpt;
+pub mod links;
 mod marker;
 mod network;
 mod outbox;

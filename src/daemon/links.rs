@@ -4,11 +4,11 @@ use std::fs::{self, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use url::Url;
 
-use crate::model::{Command, Link, LinkKey, LinkVerb, Map, RunId, Value};
+use crate::actions::links;
+use crate::model::{Command, LinkKey};
 
 /// The file of the key within the data directory. Losing it makes old links useless, nothing else.
 const KEY_FILE: &str = "link.key";
@@ -32,25 +32,15 @@ impl Links {
 
     /// Adds `links` to the scope of a ladder's mail: `links.acknowledge`, `links.resolve`.
     pub(super) fn add(&self, command: &mut Command) {
-        let run = command.scope.get("run").and_then(Value::as_text);
-        let Some(run) = run.and_then(|run| run.parse::<RunId>().ok()) else { return };
-        if !command.scope.contains_key("level") {
-            return;
-        }
-        let by = match command.params.get("to") {
-            Some(Value::List(to)) => to.first().and_then(Value::as_text).unwrap_or_default(),
-            _ => "",
-        };
-        let mut links = Map::new();
-        for verb in [LinkVerb::Acknowledge, LinkVerb::Resolve] {
-            let token = self.key.token(&Link { verb, run, by: by.into() }, command.armed);
+        let armed = command.armed;
+        links::add(command, |link| {
+            let token = self.key.token(link, armed);
             let mut url = self.base.clone();
             if let Ok(mut path) = url.path_segments_mut() {
                 path.pop_if_empty().extend(["links", &token]);
             }
-            links.insert(verb.as_str().into(), Value::from(url.to_string()));
-        }
-        Arc::make_mut(&mut command.scope).insert("links".into(), Value::Map(links));
+            url.to_string()
+        });
     }
 }
 

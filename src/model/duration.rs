@@ -33,6 +33,9 @@ pub enum DurationError {
     /// Not a number where one must stand.
     #[error("`{0}` is not a duration: write a whole number and a unit, such as `90s`, `5m`, `2bd`")]
     Malformed(String),
+    /// Could be read in two ways, or in a way that has no fixed length: the text, and what is wrong.
+    #[error("`{0}` {1}")]
+    Ambiguous(String, String),
     /// Longer than 1,000 years.
     #[error("`{0}` is too long: at most 1000y")]
     TooLong(String),
@@ -46,6 +49,15 @@ impl Duration {
     #[must_use]
     pub const fn needs_calendar(self) -> bool {
         matches!(self, Self::Open(_) | Self::OpenDays(_))
+    }
+
+    /// Whether it is no time at all.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        match self {
+            Self::Elapsed(span) | Self::Open(span) => span.as_micros() == 0,
+            Self::OpenDays(days) => days == 0,
+        }
     }
 
     /// The elapsed span, if it needs no calendar.
@@ -64,6 +76,9 @@ impl FromStr for Duration {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with('P') {
             return iso8601(text);
+        }
+        if let Some(error) = ambiguous(text) {
+            return Err(error);
         }
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
@@ -102,6 +117,102 @@ impl FromStr for Duration {
     }
 }
 
+/// What people write who mean a length of time, and which is none or more than one.
+fn ambiguous(text: &str) -> Option<DurationError> {
+    let said = |why: String| Some(DurationError::Ambiguous(text.to_owned(), why));
+    if let Some((first, second)) = text.split_once(':')
+        && let (Ok(first), Ok(second)) = (first.parse::<u32>(), second.parse::<u32>())
+    {
+        let (short, long) = (u64::from(first) * 60 + u64::from(second), u64::from(first));
+        let minutes = long * 60 + u64::from(second);
+        return said(format!(
+            "could be minutes and seconds, or hours and minutes: write `{short}s` or `{minutes}m`"
+        ));
+    }
+    let number = |c: char| c.is_ascii_digit() || c == '.';
+    let unit = text.trim_start_matches(number);
+    let (digits, unit) = (&text[..text.len() - unit.len()], unit.trim());
+    if digits.is_empty() || unit.is_empty() {
+        return None;
+    }
+    let whole = digits.parse::<u32>().is_ok();
+    match unit {
+        "M" if whole => {
+            let days = digits.parse::<u64>().unwrap_or(1) * 30;
+            said(format!(
+                "could be minutes or months: write `{digits}m` for minutes, or days, such as `{days}d`"
+            ))
+        }
+        "mo" | "mon" | "month" | "months" if whole => {
+            let days = digits.parse::<u64>().unwrap_or(1) * 30;
+            said(format!(
+                "has no fixed length, since months have none: write days, such as `{days}d`"
+            ))
+        }
+        _ => {
+            let canonical = match unit.to_ascii_lowercase().as_str() {
+                "ms" | "millis" | "milliseconds" => "ms",
+                "s" | "sec" | "secs" | "second" | "seconds" => "s",
+                "m" | "min" | "mins" | "minute" | "minutes" => "m",
+                "h" | "hr" | "hrs" | "hour" | "hours" => "h",
+                "d" | "day" | "days" => "d",
+                "w" | "wk" | "week" | "weeks" => "w",
+                "y" | "yr" | "year" | "years" => "y",
+                "bm" => "bm",
+                "bh" => "bh",
+                "bd" => "bd",
+                _ => return composed(text),
+            };
+            if whole {
+                let meant = format!("{digits}{canonical}");
+                return (meant != text).then(|| {
+                    let why = format!("is not written as a duration here: write `{meant}`");
+                    DurationError::Ambiguous(text.to_owned(), why)
+                });
+            }
+            fraction(text, digits, canonical)
+        }
+    }
+}
+
+/// `1h30m`: one number in the smaller unit says it.
+fn composed(text: &str) -> Option<DurationError> {
+    let mut rest = text;
+    let (mut secs, mut parts, mut smallest) = (0_u64, 0, ("d", 86_400));
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let number: u64 = rest[..digits].parse().ok().filter(|number| *number < 1_000_000)?;
+        rest = rest[digits..].trim_start();
+        let unit = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))?;
+        rest = rest[1..].trim_start();
+        secs += number * unit.1;
+        (parts, smallest) = (parts + 1, unit);
+    }
+    (parts > 1).then(|| {
+        let meant = format!("{}{}", secs / smallest.1, smallest.0);
+        let why = format!("names more than one unit: write `{meant}`");
+        DurationError::Ambiguous(text.to_owned(), why)
+    })
+}
+
+/// `1.5h`: a whole number of a smaller unit says it.
+fn fraction(text: &str, digits: &str, unit: &str) -> Option<DurationError> {
+    let (size, below) = match unit {
+        "s" => (1_000.0, "ms"),
+        "m" => (60.0, "s"),
+        "h" => (60.0, "m"),
+        "d" => (24.0, "h"),
+        "w" => (7.0, "d"),
+        _ => return None,
+    };
+    let number: f64 = digits.parse().ok().filter(|number| *number < 1e6)?;
+    let meant = format!("{}{below}", (number * size).round());
+    let why = format!("has a fraction: write a whole number, such as `{meant}`");
+    Some(DurationError::Ambiguous(text.to_owned(), why))
+}
+
 fn bounded(secs: i64, text: &str) -> Result<Span, DurationError> {
     if secs > LONGEST_SECS {
         return Err(DurationError::TooLong(text.to_owned()));
@@ -112,6 +223,12 @@ fn bounded(secs: i64, text: &str) -> Result<Span, DurationError> {
 /// ISO 8601 with weeks, days, hours, minutes and seconds. Months and years vary in length and are refused.
 fn iso8601(text: &str) -> Result<Duration, DurationError> {
     let malformed = || DurationError::Malformed(text.to_owned());
+    // Before the `T`, `M` is a month; behind it, a minute.
+    let date = text.split('T').next().unwrap_or_default();
+    if date.contains(['M', 'Y']) {
+        let why = "has no fixed length, since months and years have none: write days, such as `P30D`, or minutes behind a `T`, such as `PT5M`";
+        return Err(DurationError::Ambiguous(text.to_owned(), why.to_owned()));
+    }
     let mut micros: i64 = 0;
     let (mut in_time, mut units) = (false, 0);
     let mut number = String::new();
@@ -215,6 +332,29 @@ mod tests {
             "99999999999999999999s".parse::<Duration>(),
             Err(DurationError::TooLong(_))
         ));
+    }
+
+    #[test]
+    fn what_is_ambiguous_says_what_it_could_mean() {
+        for (text, said) in [
+            ("1M", "minutes or months: write `1m` for minutes, or days, such as `30d`"),
+            ("2 months", "write days, such as `60d`"),
+            ("1:30", "write `90s` or `90m`"),
+            ("5 minutes", "write `5m`"),
+            ("5 min", "write `5m`"),
+            ("2H", "write `2h`"),
+            ("1 d", "write `1d`"),
+            ("1h30m", "write `90m`"),
+            ("1d 12h", "write `36h`"),
+            ("1.5h", "such as `90m`"),
+            ("0.5s", "such as `500ms`"),
+            ("P1M", "behind a `T`, such as `PT5M`"),
+            ("P1Y2D", "months and years have none"),
+        ] {
+            let error = text.parse::<Duration>().unwrap_err();
+            assert!(matches!(error, DurationError::Ambiguous(..)), "{text}: {error:?}");
+            assert!(error.to_string().contains(said), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -199,7 +199,7 @@ impl Origin<'_> {
 }
 
 /// Who called a run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
     /// The calling run.
     pub run: RunNo,

@@ -446,7 +446,9 @@ impl<T> Pump<T> {
         Ok(())
     }
 
-    fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {
+    /// A version of the rules that runs are pinned to; `None`: it cannot be read any more.
+    #[must_use]
+    pub fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>> {
         engine::Bundles::bundle(&self.library.over(&self.state), id)
     }
 

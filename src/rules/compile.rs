@@ -11,6 +11,8 @@ use super::decode::Sink;
 use super::diagnostic::Lines;
 use super::directory::{Directory, Sort};
 use super::expressions::{self, Mention};
+use super::program::Pc;
+use super::reach::{Of, Read};
 use super::suggest;
 use super::yaml::{Kind, Node};
 
@@ -60,10 +62,16 @@ pub(super) struct Used {
 pub(super) struct Local {
     /// Names of items and of their places, of every `foreach` around what is being compiled.
     pub items: Vec<Text>,
-    /// Ids of steps, wherever they stand.
-    pub ids: BTreeSet<Text>,
+    /// Ids of steps, wherever they stand, and where each is given.
+    pub ids: BTreeMap<Text, Range<usize>>,
     /// Variables, of the workflow and of every `vars:` step.
     pub vars: BTreeSet<Text>,
+    /// Those of them that only steps set, and where first.
+    pub set_later: BTreeMap<Text, Range<usize>>,
+    /// The step that is being compiled.
+    pub at: Option<Pc>,
+    /// What the steps compiled so far read of results and variables.
+    pub reads: Vec<Read>,
 }
 
 /// Where an expression stands, which decides what it may use.
@@ -324,24 +332,37 @@ impl Cx<'_> {
             let file = &self.sink.file.text;
             let span = || node.place(file, from + span.start..from + span.end);
             match mention {
-                Mention::Step(id) if sees("steps") && !self.local.ids.contains(id) => {
-                    let hint = hint_or(id, &self.local.ids, "no step here has an `id`");
+                Mention::Step(id) if sees("steps") && !self.local.ids.contains_key(id) => {
+                    let hint = hint_or(id, self.local.ids.keys(), "no step here has an `id`");
                     let message = format!("no step has the id `{id}`");
                     self.sink.error("unknown-step", span(), message).help(hint);
                 }
+                Mention::Step(id) if sees("steps") => self.reads(Of::Step, id, span()),
                 Mention::Var(name) if sees("vars") && !self.local.vars.contains(name) => {
                     let hint = hint_or(name, &self.local.vars, "there are no variables here");
                     let message = format!("there is no variable `vars.{name}` here");
                     self.sink.error("unknown-variable", span(), message).help(hint);
+                }
+                Mention::Var(name) if sees("steps") && self.local.set_later.contains_key(name) => {
+                    self.reads(Of::Var, name, span());
                 }
                 Mention::Secret if !place.secret => {
                     self.sink.error("secret", span(), "a secret cannot be used here")
                         .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step and in the `args` of an `action` step only, so that it never reaches a log, a mail or the store");
                 }
                 Mention::Index(kind, index) => self.check_index(kind, index, span()),
+                Mention::Span(text) => self.check_span(span(), text),
+                Mention::Time(text) => self.check_time(span(), text),
                 _ => {}
             }
         }
+    }
+
+    /// Notes that the step being compiled reads something that a step leaves.
+    fn reads(&mut self, of: Of, name: &str, span: Range<usize>) {
+        let Some(at) = self.local.at else { return };
+        let place = (self.sink.file.name.clone(), span);
+        self.local.reads.push(Read { of, name: name.into(), at, place, used: None });
     }
 
     fn check_index(&mut self, kind: &str, index: &str, span: Range<usize>) {
@@ -462,6 +483,11 @@ fn elsewhere(name: &str) -> Option<&'static str> {
     })
 }
 
-fn hint_or(written: &str, known: &BTreeSet<Text>, otherwise: &str) -> String {
-    suggest::hint(written, known.iter().map(|name| &**name)).unwrap_or_else(|| otherwise.to_owned())
+fn hint_or<'n>(
+    written: &str,
+    known: impl IntoIterator<Item = &'n Text>,
+    otherwise: &str,
+) -> String {
+    suggest::hint(written, known.into_iter().map(|name| &**name))
+        .unwrap_or_else(|| otherwise.to_owned())
 }

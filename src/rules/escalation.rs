@@ -11,6 +11,7 @@ use super::compile::{Cx, Place};
 use super::flow::{Around, Flow, Label};
 use super::keys;
 use super::program::{Action, EmailBody, EmailStep, LadderPolicy, Mode, Workflow};
+use super::reach;
 use super::step_mail;
 use super::templates::ESCALATION_TEMPLATE;
 use super::workflow::text;
@@ -65,6 +66,7 @@ pub(super) fn escalation(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
         }
     }
     let steps = ladder.finish(root);
+    reach::check(cx, &steps, None);
     if cx.sink.errors() > mistakes {
         return None;
     }

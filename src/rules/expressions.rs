@@ -89,6 +89,10 @@ pub(super) enum Mention<'s> {
     Secret,
     /// `records("kind", "index", …)`
     Index(&'s str, &'s str),
+    /// `span("5m")`
+    Span(&'s str),
+    /// `time("2026-03-02T10:00Z")`
+    Time(&'s str),
 }
 
 /// Everything of interest that `source` mentions, with its bytes.
@@ -115,6 +119,13 @@ pub(super) fn mentions(source: &str) -> Vec<(Mention<'_>, Range<usize>)> {
                 {
                     let mention =
                         if *name == "steps" { Mention::Step(member) } else { Mention::Var(member) };
+                    found.push((mention, place.clone()));
+                }
+            }
+            "span" | "time" if sign(at + 1, '(') && sign(at + 3, ')') => {
+                if let Some((Word::Text(text), place)) = words.get(at + 2) {
+                    let mention =
+                        if *name == "span" { Mention::Span(text) } else { Mention::Time(text) };
                     found.push((mention, place.clone()));
                 }
             }

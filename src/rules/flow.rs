@@ -161,13 +161,17 @@ impl<'c, 'a> Flow<'c, 'a> {
         };
         let inner = Around { hours: common.hours.clone(), on_error, ..around.clone() };
         let at = self.steps.len();
+        let outer = self.cx.local.at.replace(at as Pc);
+        let read = self.cx.local.reads.len();
         self.act(node, main, &common, path, &inner, next);
+        self.modifiers(at, main, &common, around);
+        self.cx.local.at = outer;
         if let Some(step) = self.steps.get_mut(at) {
             step.on_error = on_error.map(|label| label.0);
         } else {
             self.cx.used.dropped = Some(node.head());
+            self.cx.local.reads.truncate(read);
         }
-        self.modifiers(at, main, &common, around);
         // The handler itself comes after everything that may jump to it.
         if let (Some(own), Some(label)) = (own, on_error)
             && matches!(&own.kind, Kind::List(steps) if !steps.is_empty())

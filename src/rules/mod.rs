@@ -26,6 +26,7 @@ mod matching;
 mod plugins;
 mod program;
 mod program_steps;
+mod reach;
 pub mod reference;
 mod render;
 mod reports;

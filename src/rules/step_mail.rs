@@ -10,6 +10,7 @@ use super::compile::{Cx, Place, Reported};
 use super::decode::Fields;
 use super::directory::{BUILT_IN_PURPOSES, Sort};
 use super::program::{EmailBody, EmailStep};
+use super::reach::{Of, Read};
 use super::suggest;
 use super::yaml::{Kind, Node};
 
@@ -263,7 +264,7 @@ fn members(cx: &mut Cx<'_>, node: &Node, template: &str, args: Option<&Node>) {
                 "the rule that uses this template has no such variable: set it in `vars`",
             ),
             "steps" => (
-                cx.local.ids.iter().map(|id| &**id).collect(),
+                cx.local.ids.keys().map(|id| &**id).collect(),
                 node.head(),
                 "the rule that uses this template has no step with this `id`",
             ),
@@ -278,6 +279,16 @@ fn members(cx: &mut Cx<'_>, node: &Node, template: &str, args: Option<&Node>) {
             },
         };
         if known.contains(&member.name.as_str()) {
+            let of = match member.root.as_str() {
+                "steps" => Of::Step,
+                "vars" if cx.local.set_later.contains_key(&*member.name) => Of::Var,
+                _ => continue,
+            };
+            if let Some(at) = cx.local.at {
+                let (name, place) =
+                    (member.name.as_str().into(), (source.clone(), member.span.clone()));
+                cx.local.reads.push(Read { of, name, at, place, used: Some(node.head()) });
+            }
             continue;
         }
         let near = suggest::nearest(&member.name, known.iter().copied());

@@ -1,5 +1,7 @@
 //! Durations, instants and calendars as rules write them.
 
+use std::ops::Range;
+
 use crate::model::{Duration, DurationError, Instant, Name, Span, Value};
 use crate::script::Shape;
 
@@ -9,6 +11,12 @@ use super::yaml::Node;
 
 /// A duration's unit that only long settings may use.
 const YEARS_IN: &str = "years are for `lifetime` only: write days, such as `365d`";
+
+const INSTANT_FORM: &str = "write date, time and offset: `2026-03-02T10:00:00+01:00`";
+
+/// Where no time at all means something: the first level of a ladder, and a second attempt without a wait;
+/// and `every`, which has a longest and a shortest of its own.
+const MAY_BE_ZERO: [&str; 3] = ["after", "initial", "every"];
 
 impl Cx<'_> {
     /// A literal duration. `hours` is the calendar it would count on.
@@ -37,21 +45,44 @@ impl Cx<'_> {
                     .help(YEARS_IN);
                 None
             }
+            Ok(duration) if duration.is_zero() && !MAY_BE_ZERO.contains(&what) => {
+                let message = format!("`{what}: {text}` is no time at all");
+                self.sink
+                    .error("duration", node.head(), message)
+                    .help(format!("give it a length, such as `5m`, or leave `{what}` out"));
+                None
+            }
             Ok(duration) => Some(duration),
             Err(error) => {
-                self.duration_error(node, &error);
+                self.duration_error(node.head(), &error);
                 None
             }
         }
     }
 
-    fn duration_error(&mut self, node: &Node, error: &DurationError) {
+    fn duration_error(&mut self, span: Range<usize>, error: &DurationError) {
         let text = error.to_string();
-        // "what: what to do about it"
+        // "what: what to do about it"; the text itself may have a colon, as `1:30`.
         match text.split_once(": ") {
-            Some((message, help)) => self.sink.error("duration", node.head(), message).help(help),
-            None => self.sink.error("duration", node.head(), text),
+            Some((message, help)) => self.sink.error("duration", span, message).help(help),
+            None => self.sink.error("duration", span, text),
         };
+    }
+
+    /// The text of a `span("…")`, which would fail each time.
+    pub(super) fn check_span(&mut self, span: Range<usize>, text: &str) {
+        if let Err(error) = text.parse::<Duration>() {
+            self.duration_error(span, &error);
+        }
+    }
+
+    /// The text of a `time("…")`, which would fail each time.
+    pub(super) fn check_time(&mut self, span: Range<usize>, text: &str) {
+        if text.parse::<Instant>().is_err() {
+            self.sink
+                .error("duration", span, format!("`{text}` is not an instant"))
+                .help(INSTANT_FORM);
+        }
     }
 
     fn needs_hours(
@@ -99,9 +130,7 @@ impl Cx<'_> {
         }
         if text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') {
             let message = format!("`{text}` is not an instant");
-            self.sink
-                .error("duration", node.head(), message)
-                .help("write date, time and offset: `2026-03-02T10:00:00+01:00`");
+            self.sink.error("duration", node.head(), message).help(INSTANT_FORM);
             return None;
         }
         let duration = self.duration_text(node, what, text)?;

@@ -1,8 +1,5 @@
 //! A `workflow:` document, compiled.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
-
 use crate::model::{Duration, Name, Text, limits};
 
 use super::compile::{Cx, Place};
@@ -11,6 +8,7 @@ use super::filters;
 use super::flow::{Around, Flow};
 use super::keys;
 use super::program::{Mode, Pc, Throttle, Workflow};
+use super::reach;
 use super::step_common::bad_variable;
 use super::trigger;
 use super::yaml::{Kind, Node};
@@ -77,6 +75,7 @@ pub(super) fn workflow(cx: &mut Cx<'_>, root: &Node) -> Option<Workflow> {
         begin
     });
     let steps = flow.finish();
+    reach::check(cx, &steps, on_failure);
     if cx.sink.errors() > mistakes {
         return None;
     }
@@ -190,16 +189,18 @@ impl Cx<'_> {
     /// Notes the ids and variables of all steps of a document, so that expressions may name them;
     /// an id that stands twice is an error.
     pub(super) fn declare_local(&mut self, root: &Node) {
-        let mut ids: BTreeMap<Text, Range<usize>> = BTreeMap::new();
         for step in steps_below(root) {
-            if let Some(entries) = step.get("vars").and_then(Node::entries) {
-                self.local.vars.extend(entries.iter().map(|entry| Text::from(entry.key.as_str())));
+            for entry in step.get("vars").and_then(Node::entries).unwrap_or_default() {
+                let name = Text::from(entry.key.as_str());
+                if self.local.vars.insert(name.clone()) {
+                    self.local.set_later.insert(name, entry.key_span.clone());
+                }
             }
             let Some(node) = step.get("id") else { continue };
             let Some(id) = node.scalar().map(|scalar| Text::from(scalar.text.as_str())) else {
                 continue;
             };
-            if let Some(first) = ids.get(&id) {
+            if let Some(first) = self.local.ids.get(&id) {
                 let file = self.sink.file.name.clone();
                 let message = format!("two steps have the id `{id}`");
                 self.sink
@@ -208,9 +209,8 @@ impl Cx<'_> {
                     .also(&file, first.clone(), "first here")
                     .help("an id names one result of the whole document");
             } else {
-                ids.insert(id.clone(), node.head());
+                self.local.ids.insert(id, node.head());
             }
-            self.local.ids.insert(id);
         }
     }
 }

@@ -89,6 +89,11 @@ impl Happening {
         }
     }
 
+    /// What a reader of it sees.
+    pub(super) fn texts(&self) -> Vec<&str> {
+        ["text", "html"].into_iter().filter_map(|part| self.fields.get(part)?.as_text()).collect()
+    }
+
     /// Whether it may be expected under this main key: a request of a plugin's action also by its name.
     pub(super) fn is(&self, kind: &str) -> bool {
         self.kind == kind || kind == "action" && self.fields.contains_key("action")

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{Address, Draft, Instant, Map, Name, Text, Value};
+use crate::model::{Address, Draft, Instant, LinkVerb, Map, Name, Text, Value};
 use crate::rules::decode::{Fields, Sink};
 use crate::rules::yaml::{self, Kind, Node};
 use crate::rules::{Diagnostic, SourceFile, suggest, zone};
@@ -62,6 +62,8 @@ pub(super) enum Verb {
     Set(Vec<(Address, Map)>),
     /// A person acknowledges an escalation, or resolves it.
     Escalation { acknowledge: bool, policy: Name, subject: Option<Text>, by: Text },
+    /// A person follows a link in a mail, and presses its button.
+    Open { link: LinkVerb, mail: Option<Text>, press: bool },
     /// The rules of another folder are put in force.
     Reload(Text),
     /// A function of a plugin is called.
@@ -264,6 +266,7 @@ impl Reader<'_> {
                 };
                 Some(Verb::Call { function, args, wanted })
             }
+            "open" => self.open(node),
             verb => self.escalation(node, verb == "acknowledge"),
         }
     }
@@ -289,6 +292,31 @@ impl Reader<'_> {
                 None
             }
         }
+    }
+
+    fn open(&mut self, node: &Node) -> Option<Verb> {
+        let fields = self.sink.fields(node, &keys::OPEN)?;
+        let word = self.word(&fields, "link", &["acknowledge", "resolve"])?;
+        let link = if word == "resolve" { LinkVerb::Resolve } else { LinkVerb::Acknowledge };
+        let mail = fields.get("mail").and_then(|node| self.sink.text(node, "mail"));
+        let press = match fields.get("method") {
+            None => true,
+            Some(_) => self.word(&fields, "method", &["POST", "GET"])? == "POST",
+        };
+        Some(Verb::Open { link, mail: mail.map(Text::from), press })
+    }
+
+    /// One of these words.
+    fn word<'n>(&mut self, fields: &Fields<'n>, key: &str, words: &[&str]) -> Option<&'n str> {
+        let node = fields.get(key)?;
+        let word = self.sink.text(node, key)?;
+        if words.contains(&word) {
+            return Some(word);
+        }
+        let message = format!("`{key}` cannot be `{word}`");
+        let help = suggest::hint(word, words.iter().copied());
+        self.sink.error("unknown-word", node.head(), message).maybe_help(help);
+        None
     }
 
     fn escalation(&mut self, node: &Node, acknowledge: bool) -> Option<Verb> {

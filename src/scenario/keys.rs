@@ -46,7 +46,7 @@ pub(super) static ENTRY: Table = Table {
         Key::optional("resolve", "an escalation that a person resolves")
             .holds(Holds::Object(&ESCALATION)),
         Key::later("decide", "an approval that a person decides"),
-        Key::later("open", "a link in a mail that a person follows"),
+        Key::optional("open", "a link in a mail that a person follows").holds(Holds::Object(&OPEN)),
         Key::optional("reload", "a folder whose rules are put in force").holds(Holds::Text),
         Key::optional("call", "a function of a plugin that is called").holds(Holds::Text),
         Key::optional("args", "its arguments, a list").holds(Holds::ListOf(&Holds::Anything)),
@@ -60,11 +60,12 @@ pub(super) static ENTRY: Table = Table {
 };
 
 /// The verbs of an entry, with the keys that belong to each.
-pub(super) const VERBS: [(&str, &[&str]); 6] = [
+pub(super) const VERBS: [(&str, &[&str]); 7] = [
     ("event", &["id", "source", "subject", "data", "time"]),
     ("set", &[]),
     ("acknowledge", &[]),
     ("resolve", &[]),
+    ("open", &[]),
     ("reload", &[]),
     ("call", &["args", "returns", "fails"]),
 ];
@@ -76,6 +77,25 @@ pub(super) static ESCALATION: Table = Table {
         Key::required("escalation", "its policy").holds(Holds::Name),
         Key::optional("subject", "what it is about, if there are several").holds(Holds::Text),
         Key::optional("by", "who does it").holds(Holds::Text),
+    ],
+};
+
+/// `open:`.
+pub(super) static OPEN: Table = Table {
+    what: "a link that is followed",
+    keys: &[
+        Key::required("link", "which: `acknowledge` or `resolve`")
+            .holds(Holds::Choice(&["acknowledge", "resolve"])),
+        Key::optional(
+            "mail",
+            "in the newest mail to this address; `*` matches anything, of any mail otherwise",
+        )
+        .holds(Holds::Text),
+        Key::optional(
+            "method",
+            "`POST`: its button is pressed, as otherwise; `GET`: it is only looked at, as a mail scanner does",
+        )
+        .holds(Holds::Choice(&["POST", "GET"])),
     ],
 };
 

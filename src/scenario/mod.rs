@@ -13,6 +13,7 @@ mod effect;
 mod expect;
 mod file;
 mod keys;
+mod letters;
 mod play;
 mod record;
 mod runner;

@@ -14,7 +14,7 @@ use super::coverage::Reached;
 use super::effect::Happening;
 use super::expect::{Expected, agrees, flow, matches, pair};
 use super::file::{Entry, Scenario, Verb, Wanted};
-use super::ways::Crashes;
+use super::ways::{Crashes, permuted};
 use super::world::{Broken, World};
 
 /// The rules that a scenario sees.
@@ -44,8 +44,9 @@ pub struct Failure {
 pub(super) struct How {
     /// Every event comes twice.
     pub(super) doubled: bool,
-    /// Events of one instant come in the opposite order; what is expected where is not looked at.
-    pub(super) reordered: bool,
+    /// In which of their orders the events of one instant come; `None`: as they stand. In another one, what is
+    /// expected where is not looked at.
+    pub(super) order: Option<u64>,
     /// When the process dies.
     pub(super) crashes: Option<Crashes>,
 }
@@ -72,13 +73,13 @@ pub(super) fn play(pack: &Pack, scenario: &Scenario, how: &How) -> Result<Played
     for entry in play.order() {
         world.pass(entry.at)?;
         play.verb(&mut world, entry)?;
-        if !how.reordered {
+        if how.order.is_none() {
             let happened = world.take_fresh();
             play.compare(entry, &happened);
             play.checks(&world, entry);
         }
     }
-    if !how.reordered {
+    if how.order.is_none() {
         play.unsent(&world)?;
     }
     let reached = std::mem::take(&mut world.seen().reached);
@@ -110,14 +111,15 @@ impl<'p> Play<'p> {
     /// The entries in the order in which they are played.
     fn order(&self) -> Vec<&'p Entry> {
         let timeline = &self.scenario.timeline;
-        if !self.how.reordered {
-            return timeline.iter().collect();
-        }
+        let Some(number) = self.how.order else { return timeline.iter().collect() };
         let together = |a: &Entry, b: &Entry| {
             let event = |entry: &Entry| matches!(entry.verb, Verb::Event(_));
             a.at == b.at && event(a) && event(b)
         };
-        timeline.chunk_by(together).flat_map(|group| group.iter().rev()).collect()
+        timeline
+            .chunk_by(together)
+            .flat_map(|group| permuted(&group.iter().collect::<Vec<_>>(), number))
+            .collect()
     }
 
     /// Records that are given and that the rules ship themselves.
@@ -179,6 +181,16 @@ impl<'p> Play<'p> {
                 } else {
                     Operator::Resolve { run, by }
                 })?
+            }
+            Verb::Open { link, mail, press } => {
+                match world.open(*link, mail.as_deref(), *press)? {
+                    Ok(Some(reply)) => reply,
+                    Ok(None) => return Ok(()),
+                    Err(why) => {
+                        self.fail(&entry.place, "this link cannot be followed", vec![why]);
+                        return Ok(());
+                    }
+                }
             }
             Verb::Reload(folder) => {
                 match self.pack.reloads.get(folder) {

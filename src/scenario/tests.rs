@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+mod people;
+
 use super::*;
 use crate::model::planted::{self, Plant};
 use crate::rules::{Context, Files, Look, RuleSet, SourceFile, Sources, TemplateFile, render};
@@ -205,24 +207,6 @@ fn receivers_answer_as_they_are_told() {
 }
 
 #[test]
-fn people_act() {
-    let alarm = "timeline:\n  - { at: 10:00, event: alarm.raised, subject: alarm/1 }\n";
-    holds(&format!(
-        "{alarm}  - {{ at: 10:10, acknowledge: {{ escalation: ladder, by: ana }} }}\n  - at: +2d\n"
-    ));
-    holds(&format!(
-        "{alarm}  - {{ at: 11:00, expect: [{{ email: boss@x.example }}] }}\n  - {{ at: +1m, resolve: {{ escalation: ladder }} }}\n"
-    ));
-    fails(
-        &format!("{alarm}  - {{ at: 10:10, acknowledge: {{ escalation: leiter }} }}\n"),
-        &["no escalation `leiter` is up"],
-    );
-    holds(
-        "given: { lead/7: { email: x } }\ntimeline:\n  - { at: 10:00, set: { lead/7: { stage: new } }, check: ['record(\"lead/7\").email + record(\"lead/7\").stage == \"xnew\"', 'records(\"lead\", \"email\", \"x\").len() == 1'] }\n",
-    );
-}
-
-#[test]
 fn functions_of_plugins_are_called() {
     holds("timeline:\n  - { at: 10:00, call: doubled, args: [21], returns: 42 }\n");
     holds(
@@ -403,27 +387,6 @@ timeline:
     let tried = try_out(&pack(HOLDING), &scenarios(text).remove(0), false).unwrap();
     assert!(tried.failures.is_empty(), "{:?}", tried.failures);
     assert!(tried.crashes < 200, "{} crashes", tried.crashes);
-}
-
-#[test]
-fn an_acknowledgement_is_one_however_often_the_process_dies() {
-    let rules = format!(
-        "{RULES}---
-workflow: tells
-triggers: [{{ event: escalation.acknowledged }}]
-steps:
-  - webhook: crm
-    json: {{ acknowledged: true }}
-"
-    );
-    let text = "scenario: s
-start: 2026-03-02 09:00
-timeline:
-  - { at: 10:00, event: alarm.raised, subject: alarm/1 }
-  - { at: 10:10, acknowledge: { escalation: ladder, by: ana }, expect: [{ webhook: crm }] }
-";
-    let tried = try_out(&pack(&rules), &scenarios(text).remove(0), false).unwrap();
-    assert!(tried.failures.is_empty(), "{:?}", tried.failures);
 }
 
 #[test]

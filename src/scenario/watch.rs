@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Code, EffectKey, EffectState, EventNo, Map, Name, Run, RunNo, Status, Value, Write,
+    Code, EffectKey, EffectState, EventNo, Map, Name, Parent, Run, RunNo, Status, Value, Write,
 };
 
 use super::coverage::Reached;
@@ -21,6 +21,8 @@ pub(super) struct Seen {
     last: EventNo,
     /// Expressions that failed: of which workflow, about which event.
     errors: BTreeSet<(EventNo, Name)>,
+    /// Called runs that failed. Who waits for one says itself what comes of it.
+    pub(super) left: Vec<(Happening, Parent)>,
     /// Effects that a crash has left for a person to decide.
     pub(super) held: Vec<(RunNo, EffectKey)>,
     /// Runs that began, those that others called left out, by workflow.
@@ -82,10 +84,12 @@ impl Seen {
             }
         }
         let failed = |run: &Run| run.status == Status::Failed;
-        // Who called it says what comes of a child that failed.
-        if failed(new) && new.parent.is_none() && !old.is_some_and(failed) {
-            let at = new.ended.unwrap_or(new.began);
-            self.fresh.push(Happening::failed(new, at));
+        if failed(new) && !old.is_some_and(failed) {
+            let failure = Happening::failed(new, new.ended.unwrap_or(new.began));
+            match new.parent {
+                None => self.fresh.push(failure),
+                Some(parent) => self.left.push((failure, parent)),
+            }
         }
         let held = |run: &Run| {
             run.effect().filter(|effect| effect.state == EffectState::Held).map(|effect| effect.key)

@@ -8,12 +8,14 @@ use crate::model::EffectKey;
 use super::coverage::Reached;
 use super::effect::Happening;
 use super::expect::flow;
-use super::file::{Scenario, Verb};
+use super::file::{Entry, Scenario, Verb};
 use super::play::{Failure, How, Pack, Played, play};
 use super::world::{Broken, Crash};
 
 /// Commits that the plays of a scenario which crash make together, roughly: a second's worth.
 const CRASH_COMMITS: usize = 20_000;
+/// Orders of the events of one instant that are tried: all of three events.
+const ORDERS: u64 = 5;
 /// Commits between two crashes of one play at the least, so that it recovers in between.
 const APART: usize = 16;
 /// Crashes of a scenario at most: a crash reads the whole state.
@@ -27,7 +29,7 @@ pub enum Way {
     Plain,
     /// Every event comes twice.
     Doubled,
-    /// Events of one instant come in the opposite order.
+    /// Events of one instant come in other orders.
     Reordered,
     /// The process dies after commits.
     Crashed,
@@ -49,7 +51,7 @@ impl Way {
         match self {
             Self::Plain => "as it stands",
             Self::Doubled => "with every event delivered twice",
-            Self::Reordered => "with the events of one instant in the opposite order",
+            Self::Reordered => "with the events of one instant in another order",
             Self::Crashed => "with a crash and restart",
         }
     }
@@ -106,9 +108,11 @@ pub fn try_out(pack: &Pack, scenario: &Scenario, plain_only: bool) -> Result<Tri
     }
     let doubled = How { doubled: true, ..How::default() };
     tried.other(Way::Doubled, scenario, &plain, play(pack, scenario, &doubled)?);
-    if !scenario.ordered && has_company(scenario) {
-        let reordered = How { reordered: true, ..How::default() };
-        tried.other(Way::Reordered, scenario, &plain, play(pack, scenario, &reordered)?);
+    for order in orders(if scenario.ordered { 1 } else { company(scenario) }) {
+        let reordered = How { order: Some(order), ..How::default() };
+        if !tried.other(Way::Reordered, scenario, &plain, play(pack, scenario, &reordered)?) {
+            break;
+        }
     }
     for crashes in crashes(plain.commits) {
         let crashed = How { crashes: Some(crashes), ..How::default() };
@@ -121,11 +125,41 @@ pub fn try_out(pack: &Pack, scenario: &Scenario, plain_only: bool) -> Result<Tri
     Ok(tried)
 }
 
-/// Whether there are events of one instant.
-fn has_company(scenario: &Scenario) -> bool {
-    scenario.timeline.windows(2).any(|pair| {
-        pair[0].at == pair[1].at && pair.iter().all(|entry| matches!(entry.verb, Verb::Event(_)))
-    })
+/// How many events of one instant there are at most, one behind the other.
+fn company(scenario: &Scenario) -> usize {
+    let together = |a: &Entry, b: &Entry| {
+        a.at == b.at && [a, b].iter().all(|entry| matches!(entry.verb, Verb::Event(_)))
+    };
+    scenario.timeline.chunk_by(together).map(<[Entry]>::len).max().unwrap_or(0)
+}
+
+/// The orders in which so many events are tried besides their own: all there are, or [`ORDERS`] of them spread
+/// evenly, the opposite one first.
+fn orders(events: usize) -> Vec<u64> {
+    let all = factorial(events);
+    let tried = ORDERS.min(all - 1);
+    (0..tried).map(|nth| all - 1 - nth * ((all - 1) / tried)).collect()
+}
+
+/// Things in one of their orders: number 0 is as they stand, the last the opposite; of fewer things than the
+/// number is meant for, the rest of it counts (Lehmer's code).
+pub(super) fn permuted<T: Copy>(things: &[T], number: u64) -> Vec<T> {
+    let mut number = number % factorial(things.len());
+    let mut left = things.to_vec();
+    let mut found = Vec::with_capacity(things.len());
+    while !left.is_empty() {
+        let each = factorial(left.len() - 1);
+        // Above the largest factorial there is, those in front stay where they are.
+        let at = usize::try_from(number / each).unwrap_or(0).min(left.len() - 1);
+        number %= each;
+        found.push(left.remove(at));
+    }
+    found
+}
+
+/// Of at most 20, above which it does not fit.
+fn factorial(of: usize) -> u64 {
+    (1..=of.min(20) as u64).product()
 }
 
 /// Plays that together crash at every commit, before and after what it announces is performed; of a very
@@ -207,6 +241,33 @@ mod tests {
         let each =
             plans.iter().map(|plan| (1..=commits).filter(|at| plan.at(*at).is_some()).count());
         (count, each.collect())
+    }
+
+    #[test]
+    fn events_of_one_instant_are_tried_in_other_orders() {
+        assert!(orders(0).is_empty() && orders(1).is_empty());
+        let of = |events: usize| {
+            let things: Vec<usize> = (0..events).collect();
+            let all: Vec<_> =
+                orders(events).into_iter().map(|number| permuted(&things, number)).collect();
+            let opposite: Vec<usize> = things.iter().rev().copied().collect();
+            assert_eq!(all[0], opposite, "{events}");
+            let mut different = all.clone();
+            different.sort();
+            different.dedup();
+            assert_eq!(different.len(), all.len(), "{events}");
+            assert!(!all.contains(&things), "{events}");
+            for order in &all {
+                let mut same = order.clone();
+                same.sort_unstable();
+                assert_eq!(same, things);
+            }
+            all.len()
+        };
+        assert_eq!([of(2), of(3), of(4), of(20)], [1, 5, 5, 5]);
+        assert_eq!(permuted(&["a", "b"], 5), ["b", "a"], "fewer than the number is meant for");
+        let many: Vec<usize> = (0..30).collect();
+        assert_eq!(permuted(&many, orders(30)[0]).len(), 30);
     }
 
     #[test]

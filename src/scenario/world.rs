@@ -3,30 +3,28 @@
 //! Time stands still while anything is to be done and then jumps to whatever is due next. The process may
 //! die at chosen commits; the outside remembers what it has seen, as a real one does.
 
+mod outside;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::actions::render;
 use crate::model::{
-    ActionKind, Ask, Cause, Command, Draft, EffectKey, Event, Found, Input, Instant, Map, Operator,
-    Outcome, POLL_BUSY, Polled, ReadError, Refusal, Reply, Retention, RunNo, Settled, Span, Text,
-    Value, View, limits,
+    Ask, Draft, EffectKey, Event, Input, Instant, LinkVerb, Operator, Parent, Polled, ReadError,
+    Refusal, Reply, Retention, RunNo, Settled, Span, Text, Value, View, limits,
 };
 use crate::pump::{Pump, Released, Response};
-use crate::rules::{Action, Bundle, RuleSet};
-use crate::script::{Host, Shared};
+use crate::rules::{Action, RuleSet};
+use crate::script::Host;
 use crate::store::{MemoryStore, Store as _, StoreError};
 
-use super::answers::{Answer, answer};
-use super::effect::{Content, Happening};
+use super::answers::Answer;
+use super::effect::Happening;
+use super::letters::Letters;
 use super::watch::Seen;
 use super::ways::Crashes;
 
 /// How often old things are removed.
 const SWEEP_EVERY: Span = Span::from_days(1);
-/// How often a script is asked whether it is late before it is: each is 512 operations of Rhai, so this
-/// is about a second.
-const LATE_AFTER: usize = 100_000;
 
 /// Why a play cannot go on: our own fault, never that of the rules.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +54,7 @@ pub(super) struct World {
     /// Answers on their way.
     under_way: BTreeMap<(Instant, u64), Settled>,
     asks: Vec<Ask>,
+    letters: Letters,
     /// Whose senders try again after a crash.
     unanswered: BTreeMap<u64, Input>,
     replies: BTreeMap<u64, Reply>,
@@ -97,6 +96,7 @@ impl World {
             answer_at: BTreeMap::new(),
             under_way: BTreeMap::new(),
             asks: Vec::new(),
+            letters: Letters::default(),
             unanswered: BTreeMap::new(),
             replies: BTreeMap::new(),
             tokens: 0,
@@ -157,6 +157,11 @@ impl World {
     pub(super) fn take_fresh(&mut self) -> Vec<Happening> {
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.extend(self.seen().take_fresh());
+        let left = std::mem::take(&mut self.seen().left);
+        fresh.extend(left.into_iter().filter_map(|(failed, parent)| {
+            let waits = self.waits_for(parent).unwrap_or(true);
+            (!waits).then_some(failed)
+        }));
         for one in fresh.iter_mut().filter(|one| one.cause.is_none()) {
             let began = one.began.and_then(|no| self.pump.view().event(no).ok().flatten());
             one.cause = began.and_then(|stored| root_of(self.pump.view(), &stored.event));
@@ -164,6 +169,18 @@ impl World {
         // What was seen in two ways, in the order of its time.
         fresh.sort_by_key(|one| one.at);
         fresh
+    }
+
+    /// Whether a run waits for what it called at a step; `None`: it is not known any more.
+    fn waits_for(&self, parent: Parent) -> Option<bool> {
+        let run = self.pump.view().run(parent.run).ok()??;
+        let bundle = self.pump.bundle(run.bundle)?;
+        let step = bundle.workflow(&run.workflow)?.steps.get(parent.pc as usize)?;
+        Some(match &step.action {
+            Action::Call { wait, .. } => *wait,
+            Action::Escalate(escalate) => escalate.wait,
+            _ => true,
+        })
     }
 
     /// Puts other rules in force.
@@ -181,6 +198,20 @@ impl World {
     /// Does what a person asks for; the engine's answer.
     pub(super) fn operator(&mut self, operator: Operator) -> Result<Reply, Broken> {
         self.input(Input::Operator(operator))
+    }
+
+    /// Does what a link of the newest mail to these recipients does; `None`: it is only looked at.
+    pub(super) fn open(
+        &mut self,
+        verb: LinkVerb,
+        mail: Option<&str>,
+        press: bool,
+    ) -> Result<Result<Option<Reply>, String>, Broken> {
+        Ok(match self.letters.open(verb, mail, self.now) {
+            Ok(operator) if press => Ok(Some(self.operator(operator)?)),
+            Ok(_) => Ok(None),
+            Err(why) => Err(why),
+        })
     }
 
     /// The ladders that are up, by policy, with what they are about.
@@ -331,81 +362,6 @@ impl World {
         }
     }
 
-    fn perform(&mut self, command: &Command, bundle: Option<Arc<Bundle>>) {
-        let (outcome, after) = match bundle {
-            None => {
-                let why = "the version of the rules this run began with cannot be read";
-                (Outcome::Failed(Cause::new("version", why)), Span::ZERO)
-            }
-            Some(bundle) if command.action == ActionKind::Script => {
-                let host = Lookups(&self.pump);
-                (render::script(command, &bundle.sandbox, &host, &patience()), Span::ZERO)
-            }
-            Some(bundle) => self.send(command, &bundle),
-        };
-        self.tokens += 1;
-        let settled =
-            Settled { run: command.run, key: command.key, attempt: command.attempt, outcome };
-        // An attempt that a crash repeats is answered when it would have been.
-        let at = *self.answer_at.entry((command.key, command.attempt)).or_insert(self.now + after);
-        self.under_way.insert((at.max(self.now), self.tokens), settled);
-    }
-
-    /// What comes of an attempt, which is seen from outside unless it cannot even be rendered.
-    fn send(&mut self, command: &Command, bundle: &Bundle) -> (Outcome, Span) {
-        let action = self.action_of(command, bundle);
-        let (mut happening, content) = match Happening::of(command, bundle, action, self.now) {
-            Ok(rendered) => rendered,
-            Err(cause) => return (Outcome::Failed(cause), Span::ZERO),
-        };
-        let answered = answer(&self.answers, command, &content);
-        let key = command.key;
-        if let std::collections::btree_map::Entry::Vacant(new) = self.ledger.entry(key) {
-            happening.cause = root_of(self.pump.view(), &command.event);
-            let fields = if self.passing { Map::new() } else { happening.fields.clone() };
-            new.insert(Happening { fields, ..happening.clone() });
-            self.fresh.push(happening);
-        }
-        (answered.outcome, answered.after)
-    }
-
-    /// The action of a plugin that asked for a request.
-    fn action_of(&self, command: &Command, bundle: &Bundle) -> Option<Text> {
-        let run = self.pump.view().run(command.run).ok()??;
-        let workflow = bundle.workflow(&run.workflow)?;
-        match &workflow.steps.get(run.pc as usize)?.action {
-            Action::Plugin(call) => Some(call.action_name().into()),
-            _ => None,
-        }
-    }
-
-    /// Carries out a poll: what there is, as far as the scenario says how it is answered.
-    fn poll(&self, ask: &Ask) -> Result<Found, Cause> {
-        let host = Lookups(&self.pump);
-        let sandbox = &self.rules.sandbox;
-        let call = |args: Vec<Value>| {
-            let args: Vec<Shared> = args.into_iter().map(Shared::new).collect();
-            let called = sandbox.call(&ask.function, &args, ask.begun, &host, &patience());
-            called.map_err(|error| error.to_cause())
-        };
-        let request = call(vec![ask.cursor.clone()])?;
-        if request.is_null() {
-            return Ok(Found { cursor: ask.cursor.clone(), ..Found::default() });
-        }
-        let grant = sandbox.grant(&ask.function, 1).cloned().unwrap_or_default();
-        let command = render::poll(&request, &grant, ask)?;
-        if !self.answers.iter().any(|answer| answer.is_of(&command)) {
-            return Err(Cause::new(POLL_BUSY, "the scenario does not say what is answered"));
-        }
-        match answer(&self.answers, &command, &Content::Request).outcome {
-            Outcome::Done(answer) => {
-                let meant = call(vec![ask.cursor.clone(), answer])?;
-                crate::triggers::from_poll(&ask.function, &meant)
-            }
-            Outcome::Retry { why, .. } | Outcome::Failed(why) | Outcome::Uncertain(why) => Err(why),
-        }
-    }
-
     /// What was announced and has not been sent, at the end.
     pub(super) fn unsent(&self) -> Result<Vec<(Text, Text)>, Broken> {
         let mut found = Vec::new();
@@ -423,13 +379,6 @@ impl World {
                 (run.workflow.clone(), Text::from(action))
             }));
         }
-    }
-
-    /// Calls a function of a plugin.
-    pub(super) fn call(&self, function: &str, args: &[Value]) -> Result<Value, Cause> {
-        let args: Vec<Shared> = args.iter().cloned().map(Shared::new).collect();
-        let called = self.rules.sandbox.call(function, &args, self.now, &self.host(), &patience());
-        called.map_err(|error| error.to_cause())
     }
 }
 
@@ -455,12 +404,6 @@ pub(super) enum Crash {
     BeforePerforming,
     /// All of it was performed, and nobody heard what came of it.
     AfterPerforming,
-}
-
-/// Tells a script that it is late after so many operations.
-fn patience() -> impl Fn() -> bool {
-    let asked = std::sync::atomic::AtomicUsize::new(0);
-    move || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= LATE_AFTER
 }
 
 /// What scripts and checks read of records.
