@@ -11,6 +11,7 @@ use crate::daemon::Config;
 use crate::rules::{
     Diagnostic, Files, Look, SourceFile, codes, render, suggest, to_github, to_json, to_sarif,
 };
+use crate::scenario::lies_in;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -174,13 +175,6 @@ fn list(counted: &[(usize, &str, &str)]) -> String {
 
 fn number(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn lies_in(path: &Path, folder: &Path) -> bool {
-    match (path.canonicalize(), folder.canonicalize()) {
-        (Ok(path), Ok(folder)) => path.starts_with(folder),
-        _ => false,
-    }
 }
 
 fn same(one: &Path, other: &Path) -> bool {

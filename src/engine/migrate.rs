@@ -24,12 +24,14 @@ pub(super) fn migrate(
     by: &Text,
 ) -> Result<Reply, ReadError> {
     let id = run.id();
+    let stays = |why: &str| {
+        Ok(Reply::Refused(Refusal::State(format!("run {id} stays with its version: {why}"))))
+    };
     let (target, step) = match target(stage, &run) {
         Ok(found) => found,
         Err(why) => {
             stage.put_unchanged(run);
-            let message = format!("run {id} stays with its version: {why}");
-            return Ok(Reply::Refused(Refusal::State(message)));
+            return stays(&why);
         }
     };
     let path = target.main.steps.get(step as usize).map(|step| step.path.clone());
@@ -40,8 +42,7 @@ pub(super) fn migrate(
         Err(Fault::Read(error)) => return Err(error),
         Err(Fault::Cause(cause)) => {
             stage.put_unchanged(run);
-            let message = format!("run {id} stays with its version: {}", cause.message);
-            return Ok(Reply::Refused(Refusal::State(message)));
+            return stays(&cause.message);
         }
     };
     let reply = Value::from([
@@ -188,11 +189,11 @@ fn go(
 /// of that step, so it must be there, and listen for the same.
 fn children(stage: &Stage<'_>, run: &Run, new: &Workflow) -> Result<Vec<(RunNo, Pc)>, Fault> {
     let refuse = |why: String| Fault::Cause(Cause::new("migrate", why));
+    let old = locate(stage, run).map(|(_, workflow)| workflow);
     let mut found = Vec::new();
     for no in stage.view().children(run.no) {
         let Some(child) = stage.run(no)? else { continue };
         let Some(parent) = &child.parent else { continue };
-        let old = locate(stage, run).map(|(_, workflow)| workflow);
         let step = old.as_ref().and_then(|old| old.steps.get(parent.pc as usize));
         let pc = step.and_then(|step| counterpart(new, step)).ok_or_else(|| {
             refuse(format!("the step that began run {no} is not in the new version"))

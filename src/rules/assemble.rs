@@ -90,8 +90,8 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
         calls::check(&parts.built, &mut out);
         if !out.iter().any(Diagnostic::is_error) {
             calls::never_started(&parts.built, &mut out);
-            lint::check(&written(&found), &mut out);
         }
+        lint::check(&written(&found), incomplete, &mut out);
         parts.pin(sandbox, &plugins, &directory, &mut out)
     });
     sort(sources, &mut out);

@@ -63,7 +63,7 @@ pub(super) struct Local {
     /// Names of items and of their places, of every `foreach` around what is being compiled.
     pub items: Vec<Text>,
     /// Ids of steps, wherever they stand, and where each is given.
-    pub ids: BTreeMap<Text, Range<usize>>,
+    pub ids: BTreeMap<Text, Given>,
     /// Variables, of the workflow and of every `vars:` step.
     pub vars: BTreeSet<Text>,
     /// Those of them that only steps set, and where first.
@@ -72,6 +72,15 @@ pub(super) struct Local {
     pub at: Option<Pc>,
     /// What the steps compiled so far read of results and variables.
     pub reads: Vec<Read>,
+}
+
+/// The id of a step.
+#[derive(Clone, Debug)]
+pub(super) struct Given {
+    /// Where it is given.
+    pub at: Range<usize>,
+    /// The step's main key.
+    pub main: Option<&'static str>,
 }
 
 /// Where an expression stands, which decides what it may use.
@@ -97,6 +106,16 @@ impl Place {
 
     const fn of(names: &'static [&'static str]) -> Self {
         Self { names, error: false, old: false, secret: false }
+    }
+
+    /// Whether a variable is there.
+    pub(super) fn sees(self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+
+    /// Whether `error` is there.
+    pub(super) const fn sees_error(self) -> bool {
+        self.error
     }
 
     /// In an `on_error` block.
@@ -138,9 +157,15 @@ impl Cx<'_> {
         self.first_line - 1 + self.lines.line(at)
     }
 
-    /// Reports a mistake of an expression that begins at byte `from` of a scalar's text.
-    fn script_error(&mut self, node: &Node, from: usize, error: ScriptError) {
-        let start = from + error.offset;
+    /// Reports the mistakes of what is written in a scalar's text.
+    fn script_errors(&mut self, node: &Node, errors: Vec<ScriptError>) {
+        for error in errors {
+            self.script_error(node, error);
+        }
+    }
+
+    fn script_error(&mut self, node: &Node, error: ScriptError) {
+        let start = error.offset;
         let span = node.place(&self.sink.file.text, start..start + error.len.max(1));
         let word = node.scalar().and_then(|scalar| scalar.text.get(start..start + error.len));
         let elsewhere = word.and_then(elsewhere);
@@ -175,8 +200,8 @@ impl Cx<'_> {
         self.check_mentions(node, source, 0, place);
         match Condition::compile(self.sandbox, source, &place.names(&self.local.items), lenient) {
             Ok(condition) => Some(condition),
-            Err(error) => {
-                self.script_error(node, 0, error);
+            Err(errors) => {
+                self.script_errors(node, errors);
                 None
             }
         }
@@ -186,10 +211,10 @@ impl Cx<'_> {
     pub(super) fn expression(&mut self, node: &Node, what: &str, place: Place) -> Option<Expr> {
         let source = self.sink.raw(node, what)?;
         self.check_mentions(node, source, 0, place);
-        match self.sandbox.expr(source, &place.names(&self.local.items)) {
+        match self.sandbox.parse(source, &place.names(&self.local.items)) {
             Ok(expr) => Some(expr),
-            Err(error) => {
-                self.script_error(node, 0, error);
+            Err(errors) => {
+                self.script_errors(node, errors);
                 None
             }
         }
@@ -268,7 +293,7 @@ impl Cx<'_> {
                 .help("put long texts into a template");
             return None;
         }
-        match Shape::text(self.sandbox, text, &place.names(&self.local.items)) {
+        match Shape::parse(self.sandbox, text, &place.names(&self.local.items)) {
             Ok(shape) => {
                 if let Some(inner) = expressions::braced(text) {
                     let message = format!("`{{{{ {inner} }}}}` is text here, not an expression");
@@ -286,8 +311,8 @@ impl Cx<'_> {
                 }
                 Some(shape)
             }
-            Err(error) => {
-                self.script_error(node, 0, error);
+            Err(errors) => {
+                self.script_errors(node, errors);
                 None
             }
         }
@@ -326,7 +351,8 @@ impl Cx<'_> {
     /// Checks what an expression at byte `from` of a scalar's text says about steps, variables,
     /// secrets and indexes.
     fn check_mentions(&mut self, node: &Node, source: &str, from: usize, place: Place) {
-        let sees = |name: &str| place.names.contains(&name);
+        let sees = |name: &str| place.sees(name);
+        self.check_members(node, source, from, place);
         self.used.words.extend(expressions::callable(source).map(Text::from));
         for (mention, span) in expressions::mentions(source) {
             let file = &self.sink.file.text;

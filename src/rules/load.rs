@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::hash::{Hash as _, Hasher as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use crate::model::Text;
 
 use super::diagnostic::{Diagnostic, SourceFile};
 use super::ruleset::Sources;
@@ -22,13 +24,14 @@ impl Sources {
     /// Reads rule folders with their `templates/`, and plugin folders. A path may also be a file.
     ///
     /// Rule files are `*.yaml` and `*.yml`, read recursively in order of name; hidden folders and
-    /// those named `tests` and `templates` are passed over. Plugins are `*.rhai`, or folders with a
+    /// those named `tests` and `templates` are passed over, as are folders of plugins. Plugins are `*.rhai`, or folders with a
     /// `plugin.yaml`.
     ///
     /// # Errors
     /// Everything that could not be read, each with its path.
     pub fn read(rules: &[PathBuf], plugins: &[PathBuf]) -> Result<Self, Vec<Diagnostic>> {
         let mut reader = Reader::default();
+        reader.not_rules = plugins.iter().filter_map(|path| path.canonicalize().ok()).collect();
         for path in rules {
             if path.is_file() {
                 reader.rule(path);
@@ -83,6 +86,8 @@ struct Reader {
     sources: Sources,
     errors: Vec<Diagnostic>,
     seen: BTreeSet<PathBuf>,
+    /// Folders of plugins, which may lie among the rules.
+    not_rules: BTreeSet<PathBuf>,
     files: usize,
     bytes: u64,
     full: bool,
@@ -103,6 +108,7 @@ impl Reader {
                 match name.as_str() {
                     "tests" => {}
                     "templates" => self.templates(&path, folder),
+                    _ if path.canonicalize().is_ok_and(|path| self.not_rules.contains(&path)) => {}
                     _ => self.rules(&path, depth + 1),
                 }
             } else if has_extension(&path, &["yaml", "yml"]) && name != CONFIGURATION {
@@ -202,19 +208,15 @@ impl Reader {
         if self.full || !self.seen.insert(path.to_owned()) {
             return None;
         }
-        let size = match std::fs::metadata(path) {
-            Ok(meta) => meta.len(),
-            Err(error) => {
-                self.fail(path, &format!("the file could not be read: {error}"));
+        let file = match source_file(path, limit) {
+            Ok(file) => file,
+            Err(mistake) => {
+                self.errors.push(*mistake);
                 return None;
             }
         };
-        if size > limit {
-            self.fail(path, &format!("the file is larger than {} KiB", limit / 1024));
-            return None;
-        }
         self.files += 1;
-        self.bytes += size;
+        self.bytes += file.text.len() as u64;
         if self.files > FILES || self.bytes > BYTES {
             self.full = true;
             self.fail(
@@ -223,22 +225,7 @@ impl Reader {
             );
             return None;
         }
-        let bytes = match std::fs::read(path) {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                self.fail(path, &format!("the file could not be read: {error}"));
-                return None;
-            }
-        };
-        match String::from_utf8(bytes) {
-            Ok(text) => Some(SourceFile::new(shown(path), text)),
-            Err(error) => {
-                let valid = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
-                self.fail(path, &format!("line {line} is not UTF-8: save the file as UTF-8"));
-                None
-            }
-        }
+        Some(file)
     }
 
     fn fail(&mut self, path: &Path, message: &str) {
@@ -246,11 +233,36 @@ impl Reader {
     }
 }
 
-/// A path as shown to people, with `/` on every system.
+/// Reads a file of at most so many bytes.
+///
+/// # Errors
+/// It cannot be read, is larger, or is not UTF-8.
+pub fn source_file(path: &Path, limit: u64) -> Result<SourceFile, Box<Diagnostic>> {
+    let name = Text::from(shown(path));
+    let fail = |message: String| Box::new(Diagnostic::error("io", &name, 0..0, message));
+    let unreadable = |error: std::io::Error| fail(format!("the file could not be read: {error}"));
+    let size = std::fs::metadata(path).map_err(unreadable)?.len();
+    if size > limit {
+        return Err(fail(format!("the file is larger than {} KiB", limit / 1024)));
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(SourceFile::new(name, text)),
+        Err(error) => {
+            let valid = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..valid].split(|byte| *byte == b'\n').count();
+            Err(fail(format!("line {line} is not UTF-8: save the file as UTF-8")))
+        }
+    }
+}
+
+/// A path as shown to people, with `/` on every system; empty for the working directory.
 fn shown(path: &Path) -> String {
+    let path: PathBuf =
+        path.components().filter(|part| !matches!(part, Component::CurDir)).collect();
     let text = path.to_string_lossy();
     let text = if std::path::MAIN_SEPARATOR == '/' { text } else { text.replace('\\', "/").into() };
-    text.strip_prefix("./").unwrap_or(&text).to_owned()
+    text.into_owned()
 }
 
 fn file_name(path: &Path) -> String {

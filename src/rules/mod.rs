@@ -5,6 +5,7 @@
 //! that its mistakes look the same.
 
 mod assemble;
+mod attributes;
 mod bundle;
 mod calendar;
 mod calls;
@@ -61,7 +62,7 @@ pub use calendar::{
     OpenRule, PieceError, Place, Weekdays, zone,
 };
 pub use diagnostic::{Diagnostic, Label, Severity, SourceFile};
-pub use load::stamp;
+pub use load::{source_file, stamp};
 pub use program::*;
 pub use render::{Files, Look, render, to_json};
 pub use reports::{to_github, to_sarif};

@@ -97,10 +97,9 @@ fn report(cx: &mut Cx<'_>, steps: &[Step], read: &Read, left: &[Pc]) {
     let (why, help) = why(steps, read, left);
     let message = format!("`{root}.{name}` cannot be there yet: {why}");
     let begun = match read.of {
-        Of::Step => cx.local.ids.get(name),
-        Of::Var => cx.local.set_later.get(name),
+        Of::Step => cx.local.ids.get(name).map(|given| given.at.clone()),
+        Of::Var => cx.local.set_later.get(name).cloned(),
     };
-    let begun = begun.cloned();
     let (place, span) = &read.place;
     let diagnostic: &mut Diagnostic = cx.sink.error_in(place, "not-yet", span.clone(), message);
     if let Some(used) = &read.used {

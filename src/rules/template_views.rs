@@ -37,8 +37,7 @@ impl TemplateFile {
 /// The views of all folders that have rules or templates.
 #[derive(Debug, Default)]
 pub(super) struct TemplateViews {
-    /// `None`: a file of the view is wrong, which is reported.
-    views: BTreeMap<Text, Option<View>>,
+    views: BTreeMap<Text, View>,
 }
 
 /// What the rules of one folder see.
@@ -64,34 +63,26 @@ impl TemplateViews {
         let mut found: Vec<Diagnostic> = Vec::new();
         for folder in folders {
             let sources = seen_from(folder, files);
-            let view = match Templates::compile(&sources) {
-                Ok(templates) => {
-                    let sources =
-                        sources.into_iter().map(|source| (source.name.clone(), source)).collect();
-                    Some(View { templates, sources })
+            let (templates, errors) = Templates::look(&sources);
+            for error in errors {
+                let Some(source) = sources.get(error.index) else { continue };
+                let mut mistake =
+                    Diagnostic::error("template", &source.file, error.span, error.message);
+                mistake.maybe_help(error.help);
+                if !found.contains(&mistake) {
+                    found.push(mistake);
                 }
-                Err(errors) => {
-                    for error in errors {
-                        let Some(source) = sources.get(error.index) else { continue };
-                        let mut mistake =
-                            Diagnostic::error("template", &source.file, error.span, error.message);
-                        mistake.maybe_help(error.help);
-                        if !found.contains(&mistake) {
-                            found.push(mistake);
-                        }
-                    }
-                    None
-                }
-            };
-            views.insert(Text::from(folder), view);
+            }
+            let sources = sources.into_iter().map(|source| (source.name.clone(), source)).collect();
+            views.insert(Text::from(folder), View { templates, sources });
         }
         out.append(&mut found);
         Self { views }
     }
 
-    /// The view of a rule file; `None` when something in it is wrong.
+    /// The view of a rule file.
     pub(super) fn of(&self, rule_file: &str) -> Option<&View> {
-        self.views.get(parent(rule_file))?.as_ref()
+        self.views.get(parent(rule_file))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::model::{Duration, Name, Text, limits};
 
-use super::compile::{Cx, Place};
+use super::compile::{Cx, Given, Place};
 use super::decode::Fields;
 use super::filters;
 use super::flow::{Around, Flow};
@@ -206,10 +206,12 @@ impl Cx<'_> {
                 self.sink
                     .error("duplicate-id", node.head(), message)
                     .said("again here")
-                    .also(&file, first.clone(), "first here")
+                    .also(&file, first.at.clone(), "first here")
                     .help("an id names one result of the whole document");
             } else {
-                self.local.ids.insert(id, node.head());
+                let main = step.entries().unwrap_or_default().iter();
+                let main = main.filter_map(|entry| keys::step(&entry.key)).map(|table| table.main);
+                self.local.ids.insert(id, Given { at: node.head(), main: main.last() });
             }
         }
     }

@@ -89,6 +89,22 @@ impl Happening {
         }
     }
 
+    /// A workflow that failed to decide about an event.
+    pub(super) fn error(event: &Event, workflow: &Name, detail: &str) -> Self {
+        let reason = format!("event {} `{}`: {detail}", event.no, event.kind);
+        Self {
+            at: event.accepted,
+            kind: "failed",
+            workflow: workflow.clone(),
+            fields: Map::from([
+                ("failed".into(), Value::Text(workflow.clone())),
+                ("reason".into(), Value::from(reason)),
+            ]),
+            cause: Some((event.source.clone(), event.id.clone())),
+            began: None,
+        }
+    }
+
     /// What a reader of it sees.
     pub(super) fn texts(&self) -> Vec<&str> {
         ["text", "html"].into_iter().filter_map(|part| self.fields.get(part)?.as_text()).collect()

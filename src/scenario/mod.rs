@@ -32,6 +32,7 @@ pub use play::{Failure, Pack};
 pub use record::{Recorded, record};
 pub use runner::{Ended, run};
 pub use schema::schema;
+pub(crate) use suite::lies_in;
 pub use suite::{Found, Suite, Unit, find};
 pub use ways::{Tried, Way, try_out};
 pub use world::Broken;

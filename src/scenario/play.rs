@@ -331,7 +331,10 @@ impl<'p> Play<'p> {
         let names = Names::default();
         let condition = match Condition::compile(&world.rules().sandbox, text, &names, false) {
             Ok(condition) => condition,
-            Err(error) => return failure(error.message, error.help.into_iter().collect()),
+            Err(mut errors) => {
+                let first = errors.swap_remove(0);
+                return failure(first.message, first.help.into_iter().collect());
+            }
         };
         match condition.test(&Scope::new(world.now()), &world.host()) {
             Ok(Test::True) => None,

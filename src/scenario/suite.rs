@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::model::Text;
 use crate::rules::yaml::FILE_BYTES;
-use crate::rules::{Context, Diagnostic, RuleSet, SourceFile, Sources};
+use crate::rules::{Context, Diagnostic, RuleSet, SourceFile, Sources, source_file};
 
 use super::file::{Scenario, Verb, parse};
 use super::play::Pack;
@@ -141,7 +141,7 @@ struct Loader<'s> {
 
 impl Loader<'_> {
     fn file(&mut self, path: &Path, nothing: &Arc<RuleSet>) {
-        let file = match read(path) {
+        let file = match source_file(path, FILE_BYTES as u64) {
             Ok(file) => file,
             Err(diagnostic) => return self.found.diagnostics.push(*diagnostic),
         };
@@ -289,22 +289,8 @@ fn reloaded(scenario: &Scenario) -> Vec<(Text, std::ops::Range<usize>)> {
     entries.filter_map(folder).collect()
 }
 
-fn read(path: &Path) -> Result<SourceFile, Box<Diagnostic>> {
-    let name: Text = path.to_string_lossy().trim_start_matches("./").into();
-    let fail = |message: String| Box::new(Diagnostic::error("io", &name, 0..0, message));
-    let meta = std::fs::metadata(path)
-        .map_err(|error| fail(format!("the file could not be read: {error}")))?;
-    if meta.len() > FILE_BYTES as u64 {
-        return Err(fail(format!("the file is larger than {} KiB", FILE_BYTES / 1024)));
-    }
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(SourceFile::new(name, text)),
-        Err(error) => Err(fail(format!("the file could not be read as UTF-8: {error}"))),
-    }
-}
-
 /// Whether a path is a folder or lies in it; both may be written in any way.
-fn lies_in(path: &Path, folder: &Path) -> bool {
+pub(crate) fn lies_in(path: &Path, folder: &Path) -> bool {
     match (path.canonicalize(), folder.canonicalize()) {
         (Ok(path), Ok(folder)) => path.starts_with(folder),
         _ => false,

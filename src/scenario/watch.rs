@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Code, EffectKey, EffectState, EventNo, Map, Name, Parent, Run, RunNo, Status, Value, Write,
+    Code, EffectKey, EffectState, EventNo, Name, Parent, Run, RunNo, Status, Write,
 };
 
 use super::coverage::Reached;
@@ -53,18 +53,7 @@ impl Seen {
                 for verdict in stored.verdicts.iter().filter(|one| one.code == Code::Error) {
                     if self.errors.insert((event.no, verdict.workflow.clone())) {
                         let detail = verdict.detail.as_deref().unwrap_or_default();
-                        let reason = format!("event {} `{}`: {detail}", event.no, event.kind);
-                        self.fresh.push(Happening {
-                            at: event.accepted,
-                            kind: "failed",
-                            workflow: verdict.workflow.clone(),
-                            fields: Map::from([
-                                ("failed".into(), Value::Text(verdict.workflow.clone())),
-                                ("reason".into(), Value::from(reason)),
-                            ]),
-                            cause: Some((event.source.clone(), event.id.clone())),
-                            began: None,
-                        });
+                        self.fresh.push(Happening::error(event, &verdict.workflow, detail));
                     }
                 }
             }

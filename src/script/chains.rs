@@ -40,6 +40,28 @@ pub(super) fn chains(source: &str) -> Vec<Chain> {
     found
 }
 
+/// The words of each path that begins with a variable, with their bytes: of `event.data.tags[0] == vars?.tag`
+/// they are `event` `data` `tags` and `vars` `tag`. What follows a call or an index is left out.
+#[must_use]
+pub fn paths(source: &str) -> Vec<Vec<(&str, Range<usize>)>> {
+    let word = |range: Range<usize>| {
+        let text = source.get(range.clone())?;
+        let name = text.trim_start_matches(['?', '.']).trim();
+        let start =
+            range.start + (text.len() - text.trim_start_matches(['?', '.']).trim_start().len());
+        (!name.is_empty() && !name.starts_with('[')).then_some((name, start..start + name.len()))
+    };
+    let path = |chain: &Chain| {
+        let root = word(chain.range.start..chain.root).filter(|(name, _)| !name.contains('('))?;
+        let steps = chain
+            .steps
+            .iter()
+            .map_while(|step| if step.call { None } else { word(step.range.clone()) });
+        Some(std::iter::once(root).chain(steps).collect())
+    };
+    chains(source).iter().filter_map(path).collect()
+}
+
 /// The path as written, up to and including the step that stands at `offset`.
 pub(super) fn path_at(source: &str, offset: usize) -> Option<&str> {
     chains(source)
@@ -187,6 +209,22 @@ mod tests {
             assert_eq!(path_at(source, offset), Some(path));
         }
         assert_eq!(path_at(source, 0), None);
+    }
+
+    #[test]
+    fn paths_are_words_up_to_a_call_or_an_index() {
+        let source =
+            r#"event.data.tags[0] == vars?.tag.len() && record("a/1").x > score(steps.a .b)"#;
+        let found = paths(source);
+        let words: Vec<Vec<&str>> =
+            found.iter().map(|path| path.iter().map(|(word, _)| *word).collect()).collect();
+        assert_eq!(
+            words,
+            [vec!["event", "data", "tags"], vec!["vars", "tag"], vec!["steps", "a", "b"]]
+        );
+        for (word, range) in found.iter().flatten() {
+            assert_eq!(&source[range.clone()], *word);
+        }
     }
 
     #[test]

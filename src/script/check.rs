@@ -131,6 +131,33 @@ pub(super) fn check(
     (checker.facts, checker.errors)
 }
 
+/// What an expression gives that is surely no boolean, as people call it.
+pub(super) fn never_boolean(ast: &AST) -> Option<String> {
+    /// Operators that give no boolean of anything.
+    const NEVER: [&str; 6] = ["+", "-", "*", "/", "%", "**"];
+    let mut found = None;
+    ast.walk(&mut |path: &[ASTNode<'_>]| {
+        let ([ASTNode::Stmt(Stmt::Expr(expr))], true) = (path, found.is_none()) else {
+            return false;
+        };
+        found = match &**expr {
+            Expr::FnCall(call, _) if NEVER.contains(&call.name.as_str()) => {
+                Some(format!("the result of `{}`", call.name))
+            }
+            Expr::Array(..) => Some("a list".to_owned()),
+            Expr::Map(..) => Some("an object".to_owned()),
+            Expr::InterpolatedString(..) => Some("text".to_owned()),
+            other => other
+                .get_literal_value(None)
+                .and_then(|literal| to_value(&literal).ok())
+                .filter(|value| !matches!(value, Value::Bool(_)))
+                .map(|value| value.type_name().to_owned()),
+        };
+        false
+    });
+    found
+}
+
 struct Checker<'a> {
     source: &'a str,
     rewritten: &'a Rewritten,

@@ -47,23 +47,35 @@ impl Condition {
         source: &str,
         names: &Names,
         lenient: bool,
-    ) -> Result<Self, ScriptError> {
+    ) -> Result<Self, Vec<ScriptError>> {
         let mut ranges = clauses(source);
         if ranges.iter().any(|range| source[range.clone()].trim().is_empty()) {
             // Something is wrong beside an `&&`: let Rhai say what.
             ranges = std::iter::once(0..source.len()).collect();
         }
         let mut compiled = Vec::with_capacity(ranges.len());
+        let mut errors = Vec::new();
         for range in ranges {
             let clause = &source[range.clone()];
             let start = range.start + (clause.len() - clause.trim_start().len());
             let text = clause.trim();
-            let expr = sandbox.expr(text, names).map_err(|error| error.shifted(start))?;
+            let expr = match sandbox.parse(text, names) {
+                Ok(expr) => expr,
+                Err(found) => {
+                    errors.extend(found.into_iter().map(|error| error.shifted(start)));
+                    continue;
+                }
+            };
+            if let Some(what) = expr.never_boolean() {
+                let message = format!("this is {what}, and a condition must give true or false");
+                let help = Some("compare it with something: `… == …`, `… > …`".to_owned());
+                errors.push(ScriptError { offset: start, len: text.len(), message, help });
+            }
             let operands =
                 operands(text).into_iter().filter_map(|text| sandbox.expr(text, names).ok());
             compiled.push(Clause { expr, operands: operands.collect() });
         }
-        Ok(Self { clauses: compiled, lenient })
+        if errors.is_empty() { Ok(Self { clauses: compiled, lenient }) } else { Err(errors) }
     }
 
     /// Whether it holds.

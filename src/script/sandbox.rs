@@ -12,7 +12,7 @@ use rhai::{
 
 use crate::model::{Instant, Text, Value};
 
-use super::check::{Facts, Owner, Reader, Table, check};
+use super::check::{Facts, Owner, Reader, Table, check, never_boolean};
 use super::convert::to_value;
 use super::direct::Direct;
 use super::error::{EvalError, ScriptError};
@@ -86,15 +86,23 @@ impl Sandbox {
     /// # Errors
     /// Unknown names and functions, statements, `'x'`, and whatever Rhai refuses.
     pub fn expr(&self, source: &str, names: &Names) -> Result<Expr, ScriptError> {
+        self.parse(source, names).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    /// The same, with every mistake that can be told apart; the first one first, and at least one.
+    ///
+    /// # Errors
+    /// As [`Sandbox::expr`].
+    pub fn parse(&self, source: &str, names: &Names) -> Result<Expr, Vec<ScriptError>> {
         if source.trim().is_empty() {
-            return Err(whole(source, "the expression is empty".to_owned()));
+            return Err(vec![whole(source, "the expression is empty".to_owned())]);
         }
         if source.len() > limits::EXPRESSION_BYTES {
             let message =
                 format!("the expression is longer than {} bytes", limits::EXPRESSION_BYTES);
-            return Err(whole(source, message));
+            return Err(vec![whole(source, message)]);
         }
-        let rewritten = Rewritten::new(source, None)?;
+        let rewritten = Rewritten::new(source, None).map_err(|error| vec![error])?;
         let mut known = rhai::Scope::new();
         for name in names.all() {
             known.push_constant(name, ());
@@ -103,11 +111,10 @@ impl Sandbox {
             .0
             .engine
             .compile_expression_with_scope(&known, &rewritten.text)
-            .map_err(|error| parse_error(&error, source, &rewritten, names.all()))?;
-        let (facts, mut errors) =
-            check(&ast, source, &rewritten, &self.0.table, Reader::Expression);
+            .map_err(|error| vec![parse_error(&error, source, &rewritten, names.all())])?;
+        let (facts, errors) = check(&ast, source, &rewritten, &self.0.table, Reader::Expression);
         if !errors.is_empty() {
-            return Err(errors.swap_remove(0));
+            return Err(errors);
         }
         let (source, direct, sandbox) = (source.into(), Direct::of(&ast), self.clone());
         Ok(Expr(Arc::new(Compiled { source, rewritten, ast, facts, direct, sandbox })))
@@ -193,6 +200,11 @@ impl Expr {
                 other => Err(other),
             }),
         }
+    }
+
+    /// What it gives, if that is surely no boolean.
+    pub(super) fn never_boolean(&self) -> Option<String> {
+        never_boolean(&self.0.ast)
     }
 
     /// The short way, if there is one.

@@ -39,6 +39,15 @@ impl Shape {
     /// # Errors
     /// As [`Sandbox::expr`], and for a `${` that is not closed.
     pub fn text(sandbox: &Sandbox, text: &str, names: &Names) -> Result<Self, ScriptError> {
+        Self::parse(sandbox, text, names).map_err(|mut errors| errors.swap_remove(0))
+    }
+
+    /// The same, with every mistake; at least one.
+    ///
+    /// # Errors
+    /// As [`Shape::text`].
+    pub fn parse(sandbox: &Sandbox, text: &str, names: &Names) -> Result<Self, Vec<ScriptError>> {
+        let mut errors = Vec::new();
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut at = 0;
@@ -50,21 +59,33 @@ impl Shape {
                 at = dollar + 3;
             } else if rest.starts_with("${") {
                 let start = dollar + 2;
-                let end = hole_end(text, start).ok_or_else(|| unclosed(dollar))?;
-                if text[start..end].trim().is_empty() {
-                    return Err(empty(dollar, end + 1 - dollar));
-                }
-                let expr =
-                    sandbox.expr(&text[start..end], names).map_err(|error| error.shifted(start))?;
-                if !literal.is_empty() {
-                    parts.push(Part::Literal(std::mem::take(&mut literal).into()));
-                }
-                parts.push(Part::Value(expr));
+                let Some(end) = hole_end(text, start) else {
+                    errors.push(unclosed(dollar));
+                    return Err(errors);
+                };
                 at = end + 1;
+                if text[start..end].trim().is_empty() {
+                    errors.push(empty(dollar, at - dollar));
+                    continue;
+                }
+                match sandbox.parse(&text[start..end], names) {
+                    Ok(expr) => {
+                        if !literal.is_empty() {
+                            parts.push(Part::Literal(std::mem::take(&mut literal).into()));
+                        }
+                        parts.push(Part::Value(expr));
+                    }
+                    Err(found) => {
+                        errors.extend(found.into_iter().map(|error| error.shifted(start)));
+                    }
+                }
             } else {
                 literal.push('$');
                 at = dollar + 1;
             }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
         }
         literal.push_str(&text[at..]);
         if parts.is_empty() {

@@ -6,7 +6,8 @@ use std::ops::Range;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
-use super::check::{References, TEMPLATE_VARIABLES, nearest};
+use super::super::{attributes, suggest};
+use super::check::{MEMBERS, References, TEMPLATE_VARIABLES, nearest};
 use super::source::{
     FileName, Kind, Layout, TEMPLATE_BYTES, TemplateError, TemplateSource, line_of,
 };
@@ -163,10 +164,25 @@ impl<'a> Builder<'a> {
                     );
                 }
             }
-            let bold = found
+            let bold: Vec<_> = found
                 .members
                 .iter()
-                .filter(|(root, name, _)| !found.handled.contains(&(root.clone(), name.clone())));
+                .filter(|(root, name, _)| !found.handled.contains(&(root.clone(), name.clone())))
+                .collect();
+            for (root, name, span) in &bold {
+                let wrong = match root.as_str() {
+                    "event" | "trigger" => attributes::no_attribute(name),
+                    "error" if !attributes::ERROR.contains(&name.as_str()) => {
+                        let help = suggest::hint(name, attributes::ERROR).unwrap_or_default();
+                        Some((format!("an error has no `{name}`"), help))
+                    }
+                    _ => None,
+                };
+                if let Some((message, help)) = wrong {
+                    self.error(index, place(span), message, Some(help));
+                }
+            }
+            let bold = bold.into_iter().filter(|(root, ..)| MEMBERS.contains(&root.as_str()));
             templates.files[*file_no].members.extend(bold.map(|(root, name, span)| Member {
                 root: root.clone(),
                 name: name.clone(),

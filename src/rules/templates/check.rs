@@ -15,7 +15,7 @@ pub const TEMPLATE_VARIABLES: [&str; 15] = [
 ];
 
 /// Those of them whose members a rule names itself.
-const MEMBERS: [&str; 3] = ["vars", "steps", "args"];
+pub(super) const MEMBERS: [&str; 3] = ["vars", "steps", "args"];
 
 /// Instructions after a member within which a test or a default of it stands.
 const LOOK: u32 = 8;
@@ -75,7 +75,7 @@ pub(super) struct References {
     pub(super) assigned: BTreeSet<String>,
     /// Names it uses and does not assign, with their places.
     pub(super) used: Vec<(String, Range<usize>)>,
-    /// What it reads of `vars`, `steps` and `args`, with its places: `("vars", "name", …)`.
+    /// What it reads of `vars`, `steps`, `args`, events and errors, with its places: `("vars", "name", …)`.
     pub(super) members: Vec<(String, String, Range<usize>)>,
     /// Those of them that it asks about, or gives a default: they may be missing.
     pub(super) handled: BTreeSet<(String, String)>,
@@ -123,7 +123,7 @@ impl References {
         if handled == Some(true) {
             self.handled.insert((root.to_owned(), (*name).to_owned()));
         }
-        if MEMBERS.contains(&root) {
+        if MEMBERS.contains(&root) || ["event", "trigger", "error"].contains(&root) {
             let whole = span(instructions, at + 1);
             let place = word_after_dot(source, root, name, whole);
             self.members.push((root.to_owned(), (*name).to_owned(), place));

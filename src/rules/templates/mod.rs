@@ -103,9 +103,15 @@ impl Templates {
     /// Every mistake of every file, with its place: syntax, unknown filters, tests, variables and
     /// files, a file name of another shape, a localised template without its default.
     pub fn compile(files: &[TemplateSource]) -> Result<Self, Vec<TemplateError>> {
+        let (templates, errors) = Self::look(files);
+        if errors.is_empty() { Ok(templates) } else { Err(errors) }
+    }
+
+    /// The same, with what can be said of the others where a file is wrong. Only to be asked about, then.
+    pub(super) fn look(files: &[TemplateSource]) -> (Self, Vec<TemplateError>) {
         let (templates, mut errors) = Self::build(files);
         errors.sort_by_key(|error| (error.index, error.span.start));
-        if errors.is_empty() { Ok(templates) } else { Err(errors) }
+        (templates, errors)
     }
 
     /// The names that `template:` may give, in order.

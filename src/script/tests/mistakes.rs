@@ -165,11 +165,28 @@ fn statements_and_loops_are_refused() {
 #[test]
 fn conditions_and_shapes_count_from_the_start_of_their_text() {
     let source = "event.id == \"ü\" &&  vras.x > 1 && event.id == 'x'";
-    let error = Condition::compile(&sandbox(), source, &names(), false).unwrap_err();
+    let error = Condition::compile(&sandbox(), source, &names(), false).unwrap_err().remove(0);
     assert_eq!(error.offset, source.find("vras").unwrap());
     assert_eq!(error.len, 4);
     for source in ["a &&", "&& event.id", "event.id && && event.id", "(event.id && 1"] {
         assert!(Condition::compile(&sandbox(), source, &names(), false).is_err(), "{source}");
+    }
+    let source = "evnt.id && event.id == vras.x && scor(1)";
+    let errors = Condition::compile(&sandbox(), source, &names(), false).unwrap_err();
+    let offsets: Vec<_> = errors.iter().map(|error| error.offset).collect();
+    assert_eq!(offsets, [0, 23, 33], "each clause has its own mistakes");
+    let errors = Shape::parse(&sandbox(), "${evnt.id} ${} ${scor(scur(1))}", &names()).unwrap_err();
+    let offsets: Vec<_> = errors.iter().map(|error| error.offset).collect();
+    assert_eq!(offsets, [2, 11, 17, 22], "and so has each hole");
+    for (source, word) in [
+        ("5", "a number"),
+        ("\"yes\"", "text"),
+        ("[]", "a list"),
+        ("event.id == \"x\" && event.n + 1", "the result of `+`"),
+        ("#{ a: 1 }", "an object"),
+    ] {
+        let error = Condition::compile(&sandbox(), source, &names(), false).unwrap_err().remove(0);
+        assert!(error.message.contains(word), "{source}: {}", error.message);
     }
     for (text, offset) in [
         ("grüße ${event.id} und ${vras.x}", "grüße ${event.id} und ${".len()),
@@ -211,11 +228,11 @@ fn check_arbitrary(source: &str) {
         let expr = sandbox.expr(source, &names());
         let _ = expr.as_ref().map(|expr| expr.eval(&scope(), &Book));
         let errors = [
-            expr.err(),
+            expr.err().map(|error| vec![error]),
             Condition::compile(sandbox, source, &names(), true).err(),
-            Shape::text(sandbox, source, &names()).err(),
+            Shape::parse(sandbox, source, &names()).err(),
         ];
-        for error in errors.into_iter().flatten() {
+        for error in errors.into_iter().flatten().flatten() {
             assert!(source.is_char_boundary(error.offset), "{source:?}: {error:?}");
             assert!(error.offset + error.len <= source.len(), "{source:?}: {error:?}");
         }

@@ -1,0 +1,49 @@
+//! What is right by itself and probably wrong together: warnings about a whole rule set.
+
+mod branches;
+mod empty;
+mod fields;
+mod talk;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::model::Text;
+
+use super::diagnostic::{Diagnostic, SourceFile};
+use super::yaml::Node;
+
+/// A workflow or policy as it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'s> {
+    /// Its name.
+    pub name: &'s str,
+    /// Its file.
+    pub file: &'s SourceFile,
+    /// Its document.
+    pub root: &'s Node,
+}
+
+/// Where something stands.
+type At<'s> = (&'s SourceFile, Range<usize>);
+
+/// Everything that is worth a second look: in files without a mistake, and between the documents unless some
+/// of them could not be read.
+pub(super) fn check(written: &[Written<'_>], incomplete: bool, out: &mut Vec<Diagnostic>) {
+    let broken: BTreeSet<Text> =
+        out.iter().filter(|one| one.is_error()).map(|one| one.primary.file.clone()).collect();
+    if !incomplete {
+        let talk = talk::Talk::of(written);
+        talk.unheard(out);
+        talk.misheard(out);
+        talk.circles(out);
+        fields::same_field(written, out);
+    }
+    for one in written.iter().filter(|one| !broken.contains(&one.file.name)) {
+        for steps in walk::blocks(one.root) {
+            branches::unreachable(one.file, steps, out);
+        }
+        empty::may_be_empty(one, out);
+    }
+}
