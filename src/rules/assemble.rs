@@ -91,19 +91,21 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
         if !out.iter().any(Diagnostic::is_error) {
             calls::never_started(&parts.built, &mut out);
         }
-        lint::check(&written(&found), incomplete, &mut out);
+        let rules = written(&found, &[Sort::Workflow, Sort::Policy]);
+        let records = written(&found, &[Sort::Record]);
+        lint::check(&rules, &records, &directory.hooks, incomplete, &mut out);
         parts.pin(sandbox, &plugins, &directory, &mut out)
     });
     sort(sources, &mut out);
     (loaded, out)
 }
 
-/// The workflows and policies as they are written.
-fn written<'f>(found: &'f [Found<'_>]) -> Vec<lint::Written<'f>> {
+/// Documents of some sorts as they are written.
+fn written<'f>(found: &'f [Found<'_>], sorts: &[Sort]) -> Vec<lint::Written<'f>> {
     let named = |found: &'f Found<'_>| {
         let root = &found.document.root;
         let name = root.get(found.sort.kind())?.scalar()?;
-        matches!(found.sort, Sort::Workflow | Sort::Policy).then_some(lint::Written {
+        sorts.contains(&found.sort).then_some(lint::Written {
             name: &name.text,
             file: found.file,
             root,

@@ -301,6 +301,13 @@ impl Cx<'_> {
                         .warning("braces", node.head(), message)
                         .help(format!("rules write `${{{inner}}}`; `{{{{ }}}}` is for templates"));
                 }
+                let names = place.names(&self.local.items).0;
+                if let Some((written, path)) = expressions::near_hole(text, &names) {
+                    let message = format!("`{written}` is text here, not a value");
+                    self.sink
+                        .warning("braces", node.head(), message)
+                        .help(format!("for the value, write `${{{path}}}`"));
+                }
                 let mut from = 0;
                 for expr in shape.exprs() {
                     let source = expr.source();

@@ -31,6 +31,33 @@ pub(super) fn braced(text: &str) -> Option<&str> {
     Some(inner.trim()).filter(|inner| !inner.contains("${"))
 }
 
+/// A path in braces, or behind a `$`, that is no hole: `{event.data.id}`, `$event.data.id`, `$(vars.x)`. Gives it
+/// as written, and the path.
+pub(super) fn near_hole<'t, N: AsRef<str>>(
+    text: &'t str,
+    names: &[N],
+) -> Option<(&'t str, &'t str)> {
+    for (at, sign) in text.match_indices(['{', '$']) {
+        let before = text[..at].chars().next_back();
+        let rest = &text[at + 1..];
+        let (open, close) = match (sign, rest.chars().next()) {
+            ("{", _) if before.is_none_or(|c| !"${".contains(c)) => ("", Some('}')),
+            ("$", Some('(')) => ("(", Some(')')),
+            ("$", Some(c)) if c.is_ascii_alphabetic() => ("", None),
+            _ => continue,
+        };
+        let inner = &rest[open.len()..];
+        let name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+        let end = inner.find(|c| !name(c)).unwrap_or(inner.len());
+        let path = inner[..end].trim_end_matches('.');
+        if is_path(path, names) && close.is_none_or(|close| inner[end..].starts_with(close)) {
+            let whole = 1 + open.len() + path.len() + close.map_or(0, char::len_utf8);
+            return text.get(at..at + whole).map(|written| (written, path));
+        }
+    }
+    None
+}
+
 /// The words of `source`, comments left out, with their bytes.
 pub(super) fn words(source: &str) -> Vec<(Word<'_>, Range<usize>)> {
     let mut words = Vec::new();
@@ -183,6 +210,22 @@ mod tests {
         );
         assert_eq!(mentions("vars.keys() + \"steps.x\" // steps.y"), []);
         assert_eq!(mentions("secret(\"x\")").len(), 1);
+    }
+
+    #[test]
+    fn what_is_nearly_a_hole_is_found() {
+        let names = ["event", "vars"];
+        for (text, found) in [
+            ("lead/{event.data.id}", Some(("{event.data.id}", "event.data.id"))),
+            ("$event.subject", Some(("$event.subject", "event.subject"))),
+            ("a $(vars.x) b", Some(("$(vars.x)", "vars.x"))),
+            ("%{event.x}", Some(("{event.x}", "event.x"))),
+            ("${event.x} {other.x} $5.20 {{ event.x }} {event}", None),
+            ("$${event.x}", None),
+            ("sent by $event.", None),
+        ] {
+            assert_eq!(near_hole(text, &names), found, "{text}");
+        }
     }
 
     #[test]

@@ -72,6 +72,17 @@ pub(super) fn qualifiers(
 fn subject(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<FilterSubject> {
     match cx.text_shape(node, "subject", place)? {
         Shape::Literal(value) if value.as_text() == Some("any") => Some(FilterSubject::Any),
+        Shape::Literal(value)
+            if value
+                .as_text()
+                .is_some_and(|text| text.contains('*') || text.eq_ignore_ascii_case("any")) =>
+        {
+            let written = value.as_text().unwrap_or_default();
+            cx.sink
+                .error("own-subject", node.head(), format!("no event has the subject `{written}`"))
+                .help("a subject is compared as it stands: write `any`, and choose among them with `where`");
+            None
+        }
         shape => Some(FilterSubject::Is(shape)),
     }
 }
@@ -111,7 +122,16 @@ fn pattern(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<Pattern> {
 
 /// A literal event type that a step makes: no prefix.
 pub(super) fn check_emitted(cx: &mut Cx<'_>, node: &Node, kind: &Text) -> Option<()> {
+    /// What only the daemon says, so that whoever hears it can rely on it.
+    const RESERVED: [&str; 7] =
+        ["message.", "escalation.", "approval.", "sla.", "run.", "effect.", "record."];
     match Pattern::parse(kind) {
+        Some(Pattern::Exact(_)) if RESERVED.iter().any(|prefix| kind.starts_with(prefix)) => {
+            cx.sink
+                .error("event-type", node.head(), format!("`{kind}` is made by the daemon alone"))
+                .help("choose another first word, such as that of what it is about");
+            None
+        }
         Some(Pattern::Exact(_)) => Some(()),
         Some(Pattern::Prefix(_)) => {
             cx.sink

@@ -1,8 +1,10 @@
 //! Steps that are done beside each other: `foreach` and `parallel`. Each of their blocks ends a run of
 //! its own, so all of them go on at the end of the list.
 
-use crate::model::{Text, limits};
+use crate::model::{Text, Value, limits};
+use crate::script::Shape;
 
+use super::expressions;
 use super::flow::{Around, Common, Flow, Label};
 use super::program::{Action, ForEachStep};
 use super::step_common::variable;
@@ -26,6 +28,26 @@ pub(super) fn foreach(
     let fields = common.fields;
     let cx = &mut *flow.cx;
     let items = cx.shape(&main.value, around.place);
+    let literal = items.as_ref().and_then(Shape::literal);
+    let bare =
+        main.value.scalar().map(|scalar| scalar.text.as_str()).filter(|text| {
+            expressions::is_path(text, &["event", "trigger", "vars", "steps", "args"])
+        });
+    if literal.is_some_and(|value| !matches!(value, Value::List(_)))
+        || matches!(items, Some(Shape::Text(_)))
+    {
+        let help = match bare {
+            Some(path) => format!("for its value, write `${{{path}}}`"),
+            None => "write a list, or one `${…}` that gives one".to_owned(),
+        };
+        cx.sink
+            .error(
+                "wrong-type",
+                main.value.head(),
+                "`foreach` goes through a list, and this is none",
+            )
+            .help(help);
+    }
     let name = match fields.get("as") {
         Some(node) => variable(cx, node, "as"),
         None => Some(Text::from(ITEM)),

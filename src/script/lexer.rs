@@ -79,6 +79,25 @@ pub(super) fn hole_end(source: &str, from: usize) -> Option<usize> {
     lexer.until_brace().then_some(lexer.at)
 }
 
+/// The insides of every `${…}` of a text.
+#[must_use]
+pub fn holes(text: &str) -> Vec<std::ops::Range<usize>> {
+    let (mut found, mut at) = (Vec::new(), 0);
+    while let Some(dollar) = text[at..].find('$').map(|found| at + found) {
+        let rest = &text[dollar..];
+        at = dollar + 1;
+        if rest.starts_with("$${") {
+            at = dollar + 3;
+        } else if rest.starts_with("${")
+            && let Some(end) = hole_end(text, dollar + 2)
+        {
+            found.push(dollar + 2..end);
+            at = end + 1;
+        }
+    }
+    found
+}
+
 /// The index of the token that closes the bracket which token `open` opens.
 pub(super) fn closing(tokens: &[Token], source: &str, open: usize) -> Option<usize> {
     let mut depth = 0_usize;

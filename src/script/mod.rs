@@ -33,6 +33,7 @@ pub use error::{EvalError, ScriptError};
 pub use foresee::{Check, Constant, Foreseen, Path, Want};
 pub use grant::{Grant, Permissions};
 pub use host::{Host, NoRecords};
+pub use lexer::holes;
 pub use plugins::{Function, PluginSource};
 pub use sandbox::{Expr, Sandbox, Stop};
 pub use scope::{Names, Scope, Shared};

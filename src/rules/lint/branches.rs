@@ -14,6 +14,25 @@ fn constant(node: Option<&Node>) -> Option<bool> {
     }
 }
 
+/// Whether no run goes on behind a step.
+fn ends(step: &Node) -> bool {
+    let always = step.get("if").is_none() || constant(step.get("if")) == Some(true);
+    let last = |list: Option<&Node>| {
+        list.and_then(Node::items).is_some_and(|steps| steps.iter().any(ends))
+    };
+    if step.get("on_error").is_some() {
+        return false;
+    }
+    if let Some(cases) = step.get("switch").and_then(Node::items) {
+        let all = cases.iter().all(|case| last(case.get("then").or_else(|| case.get("else"))));
+        return always && all && cases.iter().any(|case| case.get("else").is_some());
+    }
+    if step.get("then").is_some() {
+        return last(step.get("then")) && last(step.get("else"));
+    }
+    always && ["stop", "fail"].iter().any(|key| step.get(key).is_some())
+}
+
 /// Steps behind one that ends the run, and branches that are never taken.
 pub(super) fn unreachable(file: &SourceFile, steps: &[Node], out: &mut Vec<Diagnostic>) {
     let mut warn = |span: Range<usize>, message: &str, help: &str| {
@@ -22,14 +41,11 @@ pub(super) fn unreachable(file: &SourceFile, steps: &[Node], out: &mut Vec<Diagn
         out.push(warning);
     };
     for (at, step) in steps.iter().enumerate() {
-        let ends = ["stop", "fail"].iter().any(|key| step.get(key).is_some());
-        let always = step.get("if").is_none() || constant(step.get("if")) == Some(true);
-        let handled = step.get("on_error").is_some();
-        if let (true, true, false, Some(next)) = (ends, always, handled, steps.get(at + 1)) {
+        if let (true, Some(next)) = (ends(step), steps.get(at + 1)) {
             warn(
                 next.head(),
-                "this step is never reached: the one before it ends the run",
-                "take it out, or give the one before it an `if`",
+                "this step is never reached: none goes on behind the one before it",
+                "take it out, or let one before it end only sometimes, with an `if`",
             );
         }
         if let Some(test) = step.get("if") {

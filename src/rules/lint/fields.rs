@@ -13,7 +13,19 @@ use super::{At, Written};
 pub(super) fn same_field(written: &[Written<'_>], out: &mut Vec<Diagnostic>) {
     let mut first: BTreeMap<(Text, &str), (&str, At<'_>)> = BTreeMap::new();
     let mut told: BTreeSet<(Text, &str, &str)> = BTreeSet::new();
+    let mut calls: BTreeSet<(&str, &str)> = BTreeSet::new();
     for one in written {
+        each_step(one.root, &mut |step| {
+            let callee = step.get("call").or_else(|| step.get("escalate")).and_then(Node::scalar);
+            calls.extend(callee.map(|callee| (one.name, callee.text.as_str())));
+        });
+    }
+    for one in written {
+        // Those that rest write nothing.
+        let rests = one.root.get("enabled").and_then(Node::scalar);
+        if rests.is_some_and(|scalar| scalar.text == "false") {
+            continue;
+        }
         each_step(one.root, &mut |step| {
             let address = step.get("record").and_then(Node::scalar);
             let Some((kind, _)) = address.and_then(|scalar| scalar.text.split_once('/')) else {
@@ -27,7 +39,11 @@ pub(super) fn same_field(written: &[Written<'_>], out: &mut Vec<Diagnostic>) {
                 let key = (kind.clone(), entry.key.as_str());
                 let here = (one.name, (one.file, entry.key_span.clone()));
                 let (other, (file, span)) = first.entry(key).or_insert(here);
-                if *other == one.name || !told.insert((kind.clone(), &entry.key, one.name)) {
+                // Who calls the other knows when it writes.
+                let knows =
+                    calls.contains(&(one.name, *other)) || calls.contains(&(*other, one.name));
+                if *other == one.name || knows || !told.insert((kind.clone(), &entry.key, one.name))
+                {
                     continue;
                 }
                 let message = format!(

@@ -1,20 +1,23 @@
 //! What is right by itself and probably wrong together: warnings about a whole rule set.
 
+mod args;
 mod branches;
 mod empty;
 mod fields;
+mod rows;
+mod starts;
 mod talk;
 mod walk;
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::model::Text;
+use crate::model::{Name, Text};
 
 use super::diagnostic::{Diagnostic, SourceFile};
 use super::yaml::Node;
 
-/// A workflow or policy as it is written.
+/// A workflow, a policy or a kind of records as it is written.
 #[derive(Clone, Copy)]
 pub(super) struct Written<'s> {
     /// Its name.
@@ -30,7 +33,15 @@ type At<'s> = (&'s SourceFile, Range<usize>);
 
 /// Everything that is worth a second look: in files without a mistake, and between the documents unless some
 /// of them could not be read.
-pub(super) fn check(written: &[Written<'_>], incomplete: bool, out: &mut Vec<Diagnostic>) {
+///
+/// `written` are workflows and policies, `records` the `record:` documents, `hooks` the inbound webhooks.
+pub(super) fn check(
+    written: &[Written<'_>],
+    records: &[Written<'_>],
+    hooks: &BTreeSet<Name>,
+    incomplete: bool,
+    out: &mut Vec<Diagnostic>,
+) {
     let broken: BTreeSet<Text> =
         out.iter().filter(|one| one.is_error()).map(|one| one.primary.file.clone()).collect();
     if !incomplete {
@@ -38,12 +49,16 @@ pub(super) fn check(written: &[Written<'_>], incomplete: bool, out: &mut Vec<Dia
         talk.unheard(out);
         talk.misheard(out);
         talk.circles(out);
+        talk.unmade(hooks, out);
         fields::same_field(written, out);
+        args::unknown(written, &broken, out);
+        rows::check(written, records, out);
     }
     for one in written.iter().filter(|one| !broken.contains(&one.file.name)) {
         for steps in walk::blocks(one.root) {
             branches::unreachable(one.file, steps, out);
         }
         empty::may_be_empty(one, out);
+        starts::check(one, out);
     }
 }

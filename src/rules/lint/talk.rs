@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::Pattern;
+use crate::model::{Name, Pattern};
 
 use super::super::diagnostic::Diagnostic;
+use super::super::suggest;
 use super::super::yaml::Node;
 use super::walk::each_step;
 use super::{At, Written};
@@ -23,24 +24,49 @@ const DAEMON: [&str; 9] = [
     "webhook.",
 ];
 
+/// Types of events that the daemon makes, those of records (`record.KIND`) left out.
+const MADE: [&str; 7] = [
+    "run.failed",
+    "run.held",
+    "run.storm",
+    "escalation.acknowledged",
+    "escalation.resolved",
+    "message.suppressed",
+    "effect.poll_failed",
+];
+
 /// Who says what to whom.
 pub(super) struct Talk<'s> {
     /// Types that steps emit, by workflow.
     emitted: Vec<(&'s str, &'s str, At<'s>)>,
+    /// Who calls or raises whom.
+    calls: Vec<(&'s str, &'s str)>,
     /// Types that triggers take, by workflow.
     triggers: Vec<(&'s str, &'s str, At<'s>)>,
     /// Types that runs wait for.
     waits: Vec<(&'s str, At<'s>)>,
+    /// Workflows that choose among types themselves.
+    chosen: BTreeSet<&'s str>,
 }
 
 impl<'s> Talk<'s> {
     pub(super) fn of(written: &[Written<'s>]) -> Self {
-        let mut talk = Self { emitted: Vec::new(), triggers: Vec::new(), waits: Vec::new() };
+        let mut talk = Self {
+            emitted: Vec::new(),
+            calls: Vec::new(),
+            triggers: Vec::new(),
+            waits: Vec::new(),
+            chosen: BTreeSet::new(),
+        };
         for one in written {
             for trigger in one.root.get("triggers").and_then(Node::items).unwrap_or_default() {
                 for key in ["event", "count", "absent"] {
                     let types = trigger.get(key).map(types).unwrap_or_default();
                     let own = trigger.get("own").is_some();
+                    let test = trigger.get("where").and_then(Node::scalar);
+                    if test.is_some_and(|test| test.text.contains("event.type")) {
+                        talk.chosen.insert(one.name);
+                    }
                     talk.triggers.extend(
                         types
                             .into_iter()
@@ -54,6 +80,9 @@ impl<'s> Talk<'s> {
             each_step(one.root, &mut |step| {
                 filters.extend(step.get("wait_for"));
                 filters.extend(step.get("resolve"));
+                let callee = step.get("call").or_else(|| step.get("escalate"));
+                let callee = callee.and_then(Node::scalar);
+                talk.calls.extend(callee.map(|callee| (one.name, callee.text.as_str())));
                 if let Some(node) = step.get("emit")
                     && let Some(scalar) = node.scalar()
                 {
@@ -127,8 +156,12 @@ impl<'s> Talk<'s> {
     pub(super) fn circles(&self, out: &mut Vec<Diagnostic>) {
         let mut told: BTreeSet<Vec<&str>> = BTreeSet::new();
         for (from, kind, (file, span)) in &self.emitted {
-            let (mut path, mut seen) = (vec![*from], BTreeSet::new());
-            if let Some(round) = self.back_to(from, kind, &mut path, &mut seen) {
+            // What a called one emits comes of its caller.
+            let callers = self.calls.iter().filter(|(_, callee)| callee == from);
+            let goals = std::iter::once(*from).chain(callers.map(|(caller, _)| *caller));
+            for goal in goals {
+                let (mut path, mut seen) = (vec![goal], BTreeSet::new());
+                let Some(round) = self.back_to(goal, kind, &mut path, &mut seen) else { continue };
                 let mut members = round.clone();
                 members.sort_unstable();
                 members.dedup();
@@ -155,7 +188,7 @@ impl<'s> Talk<'s> {
         seen: &mut BTreeSet<&'s str>,
     ) -> Option<Vec<&'s str>> {
         for (workflow, pattern, _) in &self.triggers {
-            if !takes(pattern, kind) {
+            if !takes(pattern, kind) || self.chosen.contains(workflow) {
                 continue;
             }
             if *workflow == goal {
@@ -167,7 +200,7 @@ impl<'s> Talk<'s> {
                 continue;
             }
             path.push(workflow);
-            for (_, next, _) in self.emitted.iter().filter(|(from, ..)| from == workflow) {
+            for next in self.emits(workflow) {
                 if let Some(found) = self.back_to(goal, next, path, seen) {
                     return Some(found);
                 }
@@ -175,6 +208,50 @@ impl<'s> Talk<'s> {
             path.pop();
         }
         None
+    }
+
+    /// What a workflow and those that it calls emit.
+    fn emits(&self, workflow: &'s str) -> impl Iterator<Item = &'s str> {
+        let mut below = vec![workflow];
+        let mut at = 0;
+        while let Some(one) = below.get(at).copied() {
+            let callees = self.calls.iter().filter(|(caller, _)| *caller == one);
+            let callees =
+                callees.map(|(_, callee)| *callee).filter(|callee| !below.contains(callee));
+            let callees: Vec<_> = callees.collect();
+            below.extend(callees);
+            at += 1;
+        }
+        let emitted = self.emitted.iter().filter(move |(from, ..)| below.contains(from));
+        emitted.map(|(_, kind, _)| *kind)
+    }
+
+    /// Types like those that the daemon makes, which it never makes.
+    pub(super) fn unmade(&self, hooks: &BTreeSet<Name>, out: &mut Vec<Diagnostic>) {
+        let triggers = self.triggers.iter().map(|(_, kind, at)| (*kind, at));
+        for (kind, (file, span)) in triggers.chain(self.waits.iter().map(|(kind, at)| (*kind, at)))
+        {
+            let first = kind.split('.').next().unwrap_or_default();
+            let (known, what): (Vec<String>, _) = match first {
+                "run" | "escalation" | "message" | "effect" => {
+                    (MADE.iter().map(|made| (*made).to_owned()).collect(), "the daemon never makes")
+                }
+                "webhook" if !hooks.is_empty() => (
+                    hooks.iter().map(|hook| format!("webhook.{hook}")).collect(),
+                    "no inbound webhook makes",
+                ),
+                _ => continue,
+            };
+            if kind.ends_with('*') || known.iter().any(|known| known == kind) {
+                continue;
+            }
+            let message = format!("{what} an event `{kind}`");
+            let mut warning =
+                Diagnostic::warning("unheard-event", &file.name, span.clone(), message);
+            let ours = known.iter().map(String::as_str).filter(|known| known.starts_with(first));
+            warning.maybe_help(suggest::hint(kind, ours));
+            out.push(warning);
+        }
     }
 }
 

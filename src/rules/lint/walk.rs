@@ -1,6 +1,11 @@
 //! Walks over documents as they are written.
 
-use super::super::yaml::Node;
+use std::ops::Range;
+
+use crate::script;
+
+use super::super::diagnostic::SourceFile;
+use super::super::yaml::{Kind, Node};
 
 /// Lists of steps directly within a step or document.
 pub(super) fn inner(node: &Node) -> Vec<&Node> {
@@ -45,4 +50,55 @@ pub(super) fn blocks(root: &Node) -> Vec<&[Node]> {
         }
     }
     found
+}
+
+/// An expression as it is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Written<'s> {
+    /// The key under which it stands.
+    pub key: &'s str,
+    /// The scalar it stands in.
+    node: &'s Node,
+    /// Where in its text it begins.
+    from: usize,
+    /// Its text.
+    pub source: &'s str,
+}
+
+impl Written<'_> {
+    /// Bytes of the file.
+    pub(super) fn place(&self, file: &SourceFile, span: &Range<usize>) -> Range<usize> {
+        self.node.place(&file.text, self.from + span.start..self.from + span.end)
+    }
+
+    /// Whether what ends at this byte of it may be missing: `a?.b`, `a ?? b`.
+    pub(super) fn may_miss(&self, span: &Range<usize>) -> bool {
+        let before = self.source[..span.start].trim_end();
+        before.ends_with("?.") || self.source[span.end..].contains("??")
+    }
+}
+
+/// Visits every expression of a document: conditions, and what stands in `${…}`.
+pub(super) fn expressions<'s>(node: &'s Node, key: &'s str, visit: &mut dyn FnMut(Written<'s>)) {
+    match &node.kind {
+        Kind::Scalar(scalar) if ["where", "if", "becomes", "rhai"].contains(&key) => {
+            visit(Written { key, node, from: 0, source: &scalar.text });
+        }
+        Kind::Scalar(scalar) => {
+            for hole in script::holes(&scalar.text) {
+                let source = &scalar.text[hole.clone()];
+                visit(Written { key, node, from: hole.start, source });
+            }
+        }
+        Kind::List(items) => items.iter().for_each(|item| expressions(item, key, visit)),
+        Kind::Map(entries) => {
+            for entry in entries {
+                // What is named freely stands for where it is named.
+                let known = ["vars", "set", "create", "args", "data", "json", "form", "headers"];
+                let key = if known.contains(&key) { key } else { &entry.key };
+                expressions(&entry.value, key, visit);
+            }
+        }
+        Kind::Broken => {}
+    }
 }

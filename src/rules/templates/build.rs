@@ -6,6 +6,8 @@ use std::ops::Range;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
+use crate::script;
+
 use super::super::{attributes, suggest};
 use super::check::{MEMBERS, References, TEMPLATE_VARIABLES, nearest};
 use super::source::{
@@ -34,6 +36,7 @@ impl<'a> Builder<'a> {
         self.read(templates);
         let references = self.compile(templates);
         self.check(templates, &references);
+        self.holes(templates);
         self.errors
     }
 
@@ -128,6 +131,24 @@ impl<'a> Builder<'a> {
             }
         }
         all
+    }
+
+    /// Reports what rules would fill in, and templates do not.
+    fn holes(&mut self, templates: &Templates) {
+        for file in templates.files.iter().filter(|file| !file.builtin) {
+            let text = &file.source.text;
+            for hole in script::holes(text) {
+                let inner = text[hole.clone()].trim();
+                let paths = script::paths(inner);
+                let root = paths.first().and_then(|path| path.first()).map(|(root, _)| *root);
+                let root = root.filter(|root| inner.starts_with(root));
+                if root.is_some_and(|root| TEMPLATE_VARIABLES.contains(&root)) {
+                    let message = "`${…}` is text in a template".to_owned();
+                    let help = Some(format!("templates write `{{{{ {inner} }}}}`"));
+                    self.error(self.index(file), hole.start - 2..hole.end + 1, message, help);
+                }
+            }
+        }
     }
 
     /// Checks what files say about each other.
