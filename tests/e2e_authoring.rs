@@ -210,6 +210,45 @@ fn backtest_tells_what_other_rules_would_have_done() {
 }
 
 #[test]
+fn backtest_begins_with_the_records_there_were() {
+    let rules = "workflow: consents
+triggers: [{ event: contact.agreed }]
+steps:
+  - record: consent/${event.data.who}
+    set: { given: true, times: '${(old?.times ?? 0) + 1}' }
+---
+workflow: greets
+triggers: [{ event: contact.came, where: 'record(\"consent\", event.data.who)?.given == true' }]
+steps:
+  - email: ${event.data.who}@x.example
+    purpose: internal
+    subject: Hello
+    text: Hello
+";
+    let daemon = Daemon::start(Folder::new("").rule("rules.yaml", rules));
+    let event = |id: &str, kind: &str, who: &str| {
+        daemon.event(id, kind, "contact/1", &json!({ "who": who }));
+    };
+    event("e-1", "contact.agreed", "ana");
+    event("e-2", "contact.agreed", "ben");
+    runs::ended(&daemon, "consents", 2);
+    event("e-3", "contact.came", "ana");
+    event("e-4", "contact.agreed", "ben");
+    event("e-5", "contact.came", "ben");
+    runs::ended(&daemon, "greets", 2);
+    assert_eq!(daemon.run(&["records", "list"]).out, "consent\n");
+    let third = daemon.run(&["events", "show", "e-3", "--json"]).json();
+    let since = third["accepted"].as_str().unwrap();
+    let told = daemon.run(&["backtest", "--since", since, "--json"]);
+    let json = told.json();
+    assert_eq!((&json["events"], &json["records"]), (&json!(3), &json!(2)), "{json}");
+    assert_eq!(json["records_as_they_are_now"], 1, "ben has agreed again: {json}");
+    assert!(told.err.contains("1 record changed since then"), "{}", told.err);
+    let greets = json["fired"].as_array().unwrap().iter().find(|one| one["workflow"] == "greets");
+    assert_eq!(greets.unwrap()["candidate"], 2, "what was agreed before counts: {json}");
+}
+
+#[test]
 fn reload_says_what_it_would_change_and_can_ask_the_scenarios_first() {
     let folder = pack();
     folder.write(

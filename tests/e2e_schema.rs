@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use adjutant::rules::{Context, RuleSet, SourceFile, Sources};
+use adjutant::rules::{
+    Context, Diagnostic, Files, RuleSet, SourceFile, Sources, to_github, to_json,
+};
 use serde_json::Value as Json;
 use support::{cli, python};
 
@@ -129,7 +131,7 @@ fn judged(schema: &str, documents: &[String]) -> Vec<Option<String>> {
 
 #[test]
 fn what_ships_is_what_the_program_prints() {
-    for of in ["rules", "scenario", "plugin"] {
+    for of in ["rules", "scenario", "plugin", "diagnostics"] {
         let file = root().join(SHIPPED).join(format!("{of}.json"));
         let printed = printed(of);
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {
@@ -164,6 +166,49 @@ fn every_shipped_file_names_its_schema_and_holds() {
             assert_eq!(verdict, None, "{}", path.display());
         }
     }
+}
+
+/// Everything that is said of the corpus, with the texts it is said of.
+fn said_of_the_corpus() -> (Vec<Diagnostic>, Vec<SourceFile>) {
+    let (mut said, mut files) = (Vec::new(), Vec::new());
+    for path in below(&root().join("tests/corpus"), &is_yaml) {
+        let text = fs::read_to_string(&path).unwrap();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let file = SourceFile::new(name, text);
+        let sources = Sources { rules: vec![file.clone()], ..Sources::default() };
+        said.extend(match RuleSet::compile(&sources, &Context::default()) {
+            Ok((_, warnings)) => warnings,
+            Err(found) => found,
+        });
+        files.push(file);
+    }
+    (said, files)
+}
+
+#[test]
+fn what_check_prints_for_machines_holds() {
+    let (said, files) = said_of_the_corpus();
+    let files = Files::of(&files);
+    let json = to_json(&said, &files);
+    assert!(said.len() > 500, "only {}", said.len());
+    let lost = Diagnostic::error("io", &"lost.yaml".into(), 0..0, "the file could not be read");
+    let lost = to_json(&[lost], &files);
+    let mut wrong = json.clone();
+    wrong[0]["code"] = "no-such-code".into();
+    wrong[1].as_object_mut().unwrap().remove("message");
+    let documents = [json.to_string(), lost.to_string(), "[]".to_owned(), wrong.to_string()];
+    let verdicts = judged(&printed("diagnostics"), &documents);
+    assert_eq!(verdicts[..3], [None, None, None]);
+    assert!(verdicts[3].is_some(), "the schema allows anything");
+
+    // Another's writer of the same format says the same.
+    let theirs = python::run_with("write_github.py", &[], &json.to_string());
+    assert_eq!(theirs.code, 0, "{}", theirs.err);
+    let ours = to_github(&said, &files);
+    for (ours, theirs) in ours.lines().zip(theirs.out.lines()) {
+        assert_eq!(ours, theirs);
+    }
+    assert_eq!(ours.lines().count(), theirs.out.lines().count());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `GET /v1/records/{kind}` and `GET /v1/records/{kind}/{id}`.
+//! `GET /v1/records`, `GET /v1/records/{kind}` and `GET /v1/records/{kind}/{id}`.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -16,6 +16,14 @@ use crate::pump::{Answer, Query};
 pub(super) struct ListParams {
     after: Option<String>,
     limit: Option<usize>,
+}
+
+/// `GET /v1/records`: the kinds of which there are any, in order.
+pub(super) async fn kinds(State(engine): State<Engine>) -> Result<Json<wire::Kinds>, Problem> {
+    let Answer::Kinds(kinds) = engine.ask(Query::Kinds).await? else {
+        return Err(Problem::mismatch());
+    };
+    Ok(Json(wire::Kinds { kinds: kinds.iter().map(ToString::to_string).collect() }))
 }
 
 /// `GET /v1/records/{kind}`: in order of id.

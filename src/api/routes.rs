@@ -116,6 +116,7 @@ fn router(engine: Engine) -> Router {
         .route("/v1/runs/{id}/release", post(runs::release))
         .route("/v1/runs/{id}/migrate", post(runs::migrate))
         .route("/v1/workflows/{name}/reset", post(runs::reset))
+        .route("/v1/records", get(records::kinds))
         .route("/v1/records/{kind}", get(records::list))
         .route("/v1/records/{kind}/{*id}", get(records::show))
         .route("/v1/escalations", get(escalations::list))

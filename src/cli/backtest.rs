@@ -8,13 +8,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value as Json, json};
 
-use super::client::{Client, with_query};
+use super::client::{Client, part, with_query};
 use super::rule_files::{self, Checked, config_or_fail};
 use super::screen::{self, BAD, BOLD, DIM, Screen, cut, put, styled};
 use super::{Exit, Failure, Globals};
 use crate::api::wire;
 use crate::daemon::{Clock, Config, last_good};
-use crate::model::{Draft, Duration, Instant, Map, Name, Span, Text, Value};
+use crate::model::{Address, Draft, Duration, Instant, METRIC, Map, Name, Span, Text, Value};
 use crate::rules::{Files, Look, RuleSet, render};
 use crate::scenario::{self, Difference, Past, Replayed, Sent};
 
@@ -26,6 +26,8 @@ const SINCE: Span = Span::from_days(30);
 const LISTED: usize = 20;
 /// Characters of what was sent in a listing.
 const SAID: usize = 120;
+/// Records that are remembered at most, for the same reason.
+const RECORDS: usize = 200_000;
 /// Events that are replayed at most: a few minutes' work, and some gigabytes.
 const EVENTS: usize = 1_000_000;
 
@@ -38,7 +40,8 @@ Examples:
   adjutant events list --json > events.json && adjutant backtest --events events.json
 
 The events that came from outside are taken from the daemon and replayed through both rule sets on virtual
-time. Nothing is performed: every receiver answers well, and nothing is remembered of the time before.")]
+time. Nothing is performed, and every receiver answers well. Records that are older than the first of these
+events are there from the beginning; runs that were waiting then are not, and from a file come no records.")]
 pub(super) struct Backtest {
     /// From when on: a duration such as `30d`, or an instant [default: 30d; of a file everything]
     #[arg(long, value_name = "WHEN")]
@@ -78,13 +81,25 @@ pub(super) async fn run(
         screen::warn(&format!("only the newest {EVENTS} events are replayed"));
     }
     let since = events.first().map_or(since, |first| since.max(first.at));
+    let remembered = match &backtest.events {
+        Some(_) => Remembered::default(),
+        None => remembered(&Client::new(globals)?, since).await?,
+    };
+    if remembered.changed > 0 {
+        screen::warn(&format!(
+            "{} changed since then: taken as they are now",
+            count(remembered.changed)
+        ));
+    }
     let bar = bar(2 * events.len() as u64);
     let nothing = RuleSet::empty().map(Arc::new);
     let nothing = nothing.map_err(|_| Failure::new(Exit::Failed, "no rules could be made"))?;
     let until =
         if backtest.events.is_some() { events.last().map_or(now, |last| last.at) } else { now };
     let tick = |events: u64| bar.inc(events);
-    let play = |rules: &Arc<RuleSet>| scenario::replay(rules, &nothing, &events, until, &tick);
+    let play = |rules: &Arc<RuleSet>| {
+        scenario::replay(rules, &nothing, &events, &remembered.records, until, &tick)
+    };
     let (before, after) = std::thread::scope(|scope| {
         let before = scope.spawn(|| play(&in_force));
         let after = play(&candidate);
@@ -101,6 +116,8 @@ pub(super) async fn run(
         after,
         numbers,
         events: events.len(),
+        records: remembered.records.len(),
+        changed: remembered.changed,
         since,
         until,
         from,
@@ -186,6 +203,57 @@ async fn fetch(client: &Client, since: Instant) -> Result<Vec<wire::Event>, Fail
     }
 }
 
+/// What there was before the first event.
+#[derive(Default)]
+struct Remembered {
+    records: Vec<(Address, Map)>,
+    /// How many of them were another thing then.
+    changed: usize,
+}
+
+/// The daemon's records that are older than `since`. Of those that have changed since, it is not known what they
+/// were: they count as they are now.
+async fn remembered(client: &Client, since: Instant) -> Result<Remembered, Failure> {
+    let spinner = spinner();
+    let mut found = Remembered::default();
+    let kinds = client.get::<wire::Kinds>("/v1/records").await?.value.kinds;
+    // The daemon counts itself.
+    for kind in kinds.iter().filter(|kind| *kind != METRIC) {
+        let mut after = None;
+        loop {
+            let pairs = [("limit", Some(PAGE.to_string())), ("after", after)];
+            let path = with_query(&format!("/v1/records/{}", part(kind)), &pairs);
+            let page = client.get::<wire::Records>(&path).await?.value;
+            for record in page.records {
+                let at = |text: &str| text.parse::<Instant>().unwrap_or(Instant::MAX);
+                let Ok(address) = Address::new(&record.kind, &record.id) else { continue };
+                if at(&record.created) >= since {
+                    continue;
+                }
+                found.changed += usize::from(at(&record.updated) >= since);
+                let fields = record.fields.into_iter();
+                let fields = fields.map(|(name, value)| (name.into(), Value::from_json(value)));
+                found.records.push((address, fields.collect()));
+            }
+            spinner.set_message(format!("{} records", found.records.len()));
+            after = page.next;
+            if found.records.len() >= RECORDS {
+                screen::warn(&format!("only the first {RECORDS} records are remembered"));
+                return Ok(found);
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    spinner.finish_and_clear();
+    Ok(found)
+}
+
+fn count(records: usize) -> String {
+    format!("{records} {}", if records == 1 { "record" } else { "records" })
+}
+
 fn is_before(event: &wire::Event, since: Instant) -> bool {
     event.accepted.parse::<Instant>().is_ok_and(|at| at < since)
 }
@@ -239,6 +307,8 @@ struct Told {
     after: Replayed,
     numbers: Numbers,
     events: usize,
+    records: usize,
+    changed: usize,
     since: Instant,
     until: Instant,
     from: &'static str,
@@ -266,8 +336,9 @@ impl Told {
         let (since, until) =
             (screen.instant(&self.since.to_string()), screen.instant(&self.until.to_string()));
         let mut text = format!(
-            "{} events from {since} to {until}, replayed in {seconds:.1} s\n\n",
-            styled(BOLD, self.events)
+            "{} events from {since} to {until}, beginning with {}, replayed in {seconds:.1} s\n\n",
+            styled(BOLD, self.events),
+            count(self.records)
         );
         put(
             &mut text,
@@ -350,6 +421,8 @@ impl Told {
             .collect();
         json!({
             "events": self.events,
+            "records": self.records,
+            "records_as_they_are_now": self.changed,
             "since": self.since.to_string(),
             "until": self.until.to_string(),
             "millis": self.took.as_micros() / 1_000,

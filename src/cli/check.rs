@@ -8,10 +8,12 @@ use super::rule_files::{self, Checked};
 use super::screen::{self, BAD, BOLD, styled};
 use super::{Exit, Failure, Globals};
 use crate::daemon::Config;
+use crate::rules::yaml::FILE_BYTES;
 use crate::rules::{
-    Diagnostic, Files, Look, SourceFile, codes, render, suggest, to_github, to_json, to_sarif,
+    Diagnostic, Files, Look, SourceFile, codes, render, source_file, suggest, to_github, to_json,
+    to_sarif,
 };
-use crate::scenario::lies_in;
+use crate::scenario::{self, lies_in};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -73,11 +75,12 @@ pub(super) fn run(check: &Check, globals: &Globals) -> Result<Exit, Failure> {
     let scope = scope(&check.paths, &config);
     let Checked { sources, rules, mut found } =
         rule_files::check(&scope.rules, &scope.plugins, &rule_files::context(&config));
+    let scenarios = scenarios(scope.rules.iter().chain(&scope.plugins), &mut found);
     let all = found.len();
     if !scope.only.is_empty() {
         found.retain(|diagnostic| is_in(&diagnostic.primary.file, &scope.only));
     }
-    show(&found, sources.files(), format);
+    show(&found, sources.files().chain(&scenarios), format);
     let failed = found.iter().any(Diagnostic::is_error);
     if format == Format::Human {
         let counted = rules.map(|rules| {
@@ -86,13 +89,39 @@ pub(super) fn run(check: &Check, globals: &Globals) -> Result<Exit, Failure> {
                 (rules.policies.len(), "escalation policy", "escalation policies"),
                 (sources.templates.len(), "template file", "template files"),
                 (sources.plugin_count(), "plugin", "plugins"),
+                (scenarios.len(), "file of scenarios", "files of scenarios"),
             ]
         });
-        let files = sources.files().count();
+        let files = sources.files().count() + scenarios.len();
         let what = counted.map_or_else(|| number(files, "file", "files"), |counted| list(&counted));
         screen::say(&format!("checked {what}: {}\n", verdict(&found, all - found.len())));
     }
     Ok(if failed { Exit::Failed } else { Exit::Fine })
+}
+
+/// Reads the scenarios below some folders; what is wrong with them goes to `found`. `adjutant test` plays them.
+fn scenarios<'p>(
+    paths: impl Iterator<Item = &'p PathBuf>,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<SourceFile> {
+    let mut files = Vec::new();
+    let folders: Vec<&PathBuf> = paths.filter(|path| path.is_dir()).collect();
+    let mut listed: Vec<PathBuf> =
+        folders.into_iter().flat_map(|folder| scenario::find(folder)).collect();
+    listed.sort();
+    listed.dedup();
+    for path in listed {
+        match source_file(&path, FILE_BYTES as u64) {
+            // Folders of other tests may hold any YAML.
+            Ok(file) if file.text.lines().any(|line| line.starts_with("scenario:")) => {
+                found.extend(scenario::parse(&file).1);
+                files.push(file);
+            }
+            Ok(_) => {}
+            Err(mistake) => found.push(*mistake),
+        }
+    }
+    files
 }
 
 /// What the paths of the command line select: nothing means what the configuration names.

@@ -183,10 +183,25 @@ fn show(event: &wire::Event, screen: &Screen) -> String {
     for (name, value) in &event.extensions {
         field(name, &value.to_string());
     }
+    if let Some(again) = came_again(event, screen) {
+        field("again", &again);
+    }
     let data = format!("{:#}", event.data).replace('\n', "\n             ");
     field("data", &data);
     text.push_str(&consequences(event));
     text
+}
+
+/// When an event came again, in words.
+pub(super) fn came_again(event: &wire::Event, screen: &Screen) -> Option<String> {
+    /// As many as are noted.
+    const NOTED: usize = crate::model::limits::AGAIN;
+    if event.again.is_empty() {
+        return None;
+    }
+    let times: Vec<String> = event.again.iter().map(|at| screen.instant(at)).collect();
+    let more = if times.len() >= NOTED { ", and perhaps more often" } else { "" };
+    Some(format!("on {}{more}; it was known, so nothing was done", times.join(", on ")))
 }
 
 /// What each workflow said to an event, a line each.

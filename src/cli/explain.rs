@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::client::{Client, part, with_query};
-use super::events::words;
+use super::events::{came_again, words};
 use super::runs::waiting;
 use super::screen::{BAD, BOLD, DIM, Screen, put, styled};
 use super::{Exit, Failure, story};
@@ -44,7 +44,7 @@ pub(super) async fn run(
         let path = format!("/v1/verdicts/{}", part(&explain.what));
         let path = with_query(&path, &[("workflow", explain.workflow)]);
         let answer = client.get::<wire::Verdicts>(&path).await?;
-        screen.show(&answer.json, |_| of_event(&answer.value));
+        screen.show(&answer.json, |screen| of_event(&answer.value, screen));
     }
     Ok(Exit::Fine)
 }
@@ -59,13 +59,16 @@ fn is_run(text: &str) -> bool {
     })
 }
 
-fn of_event(told: &wire::Verdicts) -> String {
+fn of_event(told: &wire::Verdicts, screen: &Screen) -> String {
     let event = &told.event;
     let subject = event.subject.as_deref().unwrap_or("–");
     let title = styled(BOLD, format_args!("event {}  {}", event.no, event.r#type));
     let mut text = format!("{title}  {subject}\n");
     if !event.runs.is_empty() {
         put(&mut text, format_args!("  started run {}\n", event.runs.join(", run ")));
+    }
+    if let Some(again) = came_again(event, screen) {
+        put(&mut text, format_args!("  came again {again}\n"));
     }
     if told.workflows.is_empty() {
         text.push_str("  no workflow listens to events of this type\n");
@@ -201,6 +204,7 @@ mod tests {
                 "no": 12, "id": "e-1", "source": "crm", "type": "lead.created", "subject": "lead/42",
                 "time": "2026-03-02T10:00:00Z", "accepted": "2026-03-02T10:00:01Z",
                 "data": {}, "runs": [], "verdicts": [{ "workflow": "vip", "code": "woke" }],
+                "again": ["2026-03-02T10:00:05Z"],
             },
             "workflows": [{
                 "workflow": "lead-response",
@@ -213,10 +217,11 @@ mod tests {
             }],
         }))
         .unwrap();
-        let text = anstream::adapter::strip_str(&of_event(&told)).to_string();
+        let text = anstream::adapter::strip_str(&of_event(&told, &Screen::utc())).to_string();
         assert_eq!(
             text,
-            "event 12  lead.created  lead/42\n\n  \
+            "event 12  lead.created  lead/42\n  \
+             came again on 2026-03-02 10:00:05 UTC; it was known, so nothing was done\n\n  \
              lead-response  `if`: lead.score >= 80 was false: lead.score = 49\n    \
              ✓ triggers[0].where  event.data.email != \"\"  (event.data.email = \"a\")\n    \
              ✗ if  lead.score >= 80  (lead.score = 49)\n    \

@@ -20,8 +20,8 @@ Examples:
   adjutant records list lead
   adjutant records list lead --after 42 --limit 20")]
     List {
-        /// The kind, such as `lead`
-        kind: String,
+        /// The kind, such as `lead`; without one, the kinds there are
+        kind: Option<String>,
         /// Only those after this id
         #[arg(long, value_name = "ID")]
         after: Option<String>,
@@ -47,7 +47,11 @@ pub(super) async fn run(
     screen: &Screen,
 ) -> Result<Exit, Failure> {
     match records {
-        Records::List { kind, after, limit } => {
+        Records::List { kind: None, .. } => {
+            let answer = client.get::<wire::Kinds>("/v1/records").await?;
+            screen.show(&answer.json, |_| kinds(&answer.value));
+        }
+        Records::List { kind: Some(kind), after, limit } => {
             let pairs = [("after", after), ("limit", limit.map(|limit| limit.to_string()))];
             let path = with_query(&format!("/v1/records/{}", part(&kind)), &pairs);
             let answer = client.get::<wire::Records>(&path).await?;
@@ -60,6 +64,13 @@ pub(super) async fn run(
         }
     }
     Ok(Exit::Fine)
+}
+
+fn kinds(found: &wire::Kinds) -> String {
+    match found.kinds.as_slice() {
+        [] => "no records\n".to_owned(),
+        kinds => format!("{}\n", kinds.join("\n")),
+    }
 }
 
 fn list(page: &wire::Records, kind: &str, screen: &Screen) -> String {

@@ -27,6 +27,8 @@ enum Of {
     Scenario,
     /// `plugin.yaml`, the manifest of a plugin
     Plugin,
+    /// What `adjutant check --format json` prints
+    Diagnostics,
 }
 
 pub(super) fn run(schema: &Schema) -> Exit {
@@ -34,6 +36,7 @@ pub(super) fn run(schema: &Schema) -> Exit {
         Of::Rules => rules::schema::rules(),
         Of::Scenario => scenario::schema(),
         Of::Plugin => rules::schema::plugin(),
+        Of::Diagnostics => rules::schema::diagnostics(),
     };
     screen::say(&format!("{json:#}\n"));
     Exit::Fine

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Draft, Event, EventNo, Lineage, ReadError, Refusal, Reply, RunNo, StoredEvent, Task, Write,
+    Code, Draft, Event, EventNo, Lineage, ReadError, Refusal, Reply, RunNo, StoredEvent, Task,
+    Text, Verdict, Write, limits,
 };
 
 use super::stage::Stage;
@@ -15,6 +16,7 @@ pub(super) fn event(stage: &mut Stage<'_>, draft: Draft) -> Result<Reply, ReadEr
     let (draft, identity) = planted(stage, draft, identity);
     if let Some((event, known)) = stage.view().identity(identity)? {
         return Ok(if known == fingerprint {
+            note_again(stage, event)?;
             Reply::Accepted { event, duplicate: true }
         } else {
             Reply::Refused(Refusal::Conflict { id: draft.id, source_name: draft.source })
@@ -23,6 +25,17 @@ pub(super) fn event(stage: &mut Stage<'_>, draft: Draft) -> Result<Reply, ReadEr
     let no = accept(stage, draft, Lineage::default());
     stage.write(Write::Identity(identity, no, fingerprint));
     Ok(Reply::Accepted { event: no, duplicate: false })
+}
+
+/// Notes that an event came again, so that it can be said why nothing was done.
+fn note_again(stage: &mut Stage<'_>, no: EventNo) -> Result<(), ReadError> {
+    let known = stage.event(no)?;
+    let times = known.verdicts.iter().filter(|verdict| verdict.code == Code::Again).count();
+    if times >= limits::AGAIN || known.verdicts.len() >= limits::VERDICTS {
+        return Ok(());
+    }
+    let at = Text::from(stage.now.to_string());
+    stage.note(no, Verdict { workflow: "".into(), code: Code::Again, detail: Some(at) }, None)
 }
 
 /// Accepts an event that is known to be new, from outside or from a run, and lets it do its work:

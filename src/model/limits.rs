@@ -21,6 +21,8 @@ pub const CAUSE_DEPTH: u8 = 16;
 pub const CALL_DEPTH: u8 = 16;
 /// Verdicts kept in an event's row; what the index rejected is recomputed when asked.
 pub const VERDICTS: usize = 32;
+/// Redeliveries of an event that are noted with it: who sends more often does so always, and each note is a write.
+pub const AGAIN: usize = 4;
 /// Bytes of a verdict's detail: enough to name a clause and its operands.
 pub const VERDICT_BYTES: usize = 160;
 /// Bytes of one step's result; a larger one fails the step with a clear error.

@@ -47,6 +47,8 @@ pub enum Code {
     Noted,
     /// The storm breaker of the workflow has tripped: nothing starts until a person resets it.
     Storm,
+    /// No workflow: the event itself came again, at the instant in the detail, and nothing was done.
+    Again,
 }
 
 impl Code {
@@ -68,6 +70,7 @@ impl Code {
             Self::Rested => "rested",
             Self::Noted => "noted",
             Self::Storm => "storm",
+            Self::Again => "again",
         }
     }
 }

@@ -63,6 +63,8 @@ pub enum Query {
     },
     /// What these rules would change.
     Plan(Arc<RuleSet>),
+    /// Kinds of which there are records.
+    Kinds,
     /// Records of a kind, in order of id.
     Records {
         /// The kind.
@@ -95,6 +97,8 @@ pub enum Answer {
     Explained(Option<(Arc<StoredEvent>, Vec<Explained>)>),
     /// To `Plan`.
     Plan(Plan),
+    /// To `Kinds`.
+    Kinds(Vec<Text>),
     /// To `Records`.
     Records(Vec<Arc<Record>>),
     /// To `Record`.
@@ -220,6 +224,7 @@ pub(super) fn answer(
             })))
         }
         Query::Plan(new) => plan::plan(state, rules, new, library).map(Answer::Plan),
+        Query::Kinds => state.record_kinds(limits::PAGE).map(Answer::Kinds),
         Query::Records { kind, after, limit } => {
             let limit = (*limit).min(limits::PAGE);
             state.records(kind, after.as_deref(), limit).map(Answer::Records)

@@ -83,7 +83,10 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
     let plugins = plugins::read(&sources.plugins, context, &mut out);
     let mut directory = Directory::new(context, views);
     directory.incomplete = incomplete;
-    let loaded = sandbox_of(&plugins, &mut directory, &mut out).and_then(|sandbox| {
+    let unread = out.len();
+    let sandbox = sandbox_of(&plugins, &mut directory, &mut out);
+    drop_consequences(&mut out, unread);
+    let loaded = sandbox.and_then(|sandbox| {
         plugins::check_hooks(&sandbox, context, &directory.lost, &mut out);
         declare(&found, &mut directory, &mut out);
         let parts = Parts::compile(&found, &sandbox, &directory, &mut out);
@@ -98,6 +101,22 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
     });
     sort(sources, &mut out);
     (loaded, out)
+}
+
+/// Takes out mistakes of plugins (those from `since` on) whose `plugin.yaml` is wrong: what it would permit and
+/// declare is not known.
+fn drop_consequences(out: &mut Vec<Diagnostic>, since: usize) {
+    let folder =
+        |one: &Diagnostic| one.primary.file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let manifests = out[..since.min(out.len())].iter().filter(|one| {
+        one.is_error() && one.primary.file.rsplit('/').next() == Some(super::manifest::FILE)
+    });
+    let wrong: BTreeSet<String> = manifests.filter_map(folder).collect();
+    let mut at = 0;
+    out.retain(|one| {
+        at += 1;
+        at <= since || !folder(one).is_some_and(|folder| wrong.contains(&folder))
+    });
 }
 
 /// Documents of some sorts as they are written.

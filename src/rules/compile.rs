@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::model::{Map, Name, Text, Value};
-use crate::script::{Condition, Expr, Names, Sandbox, ScriptError, Shape};
+use crate::script::{self, Condition, Expr, Names, Sandbox, ScriptError, Shape};
 
 use super::decode::Sink;
 use super::diagnostic::Lines;
@@ -197,7 +197,7 @@ impl Cx<'_> {
                 .help(format!("write `{}`", inner.trim()));
             return None;
         }
-        self.check_mentions(node, source, 0, place);
+        self.check_mentions(node, source, 0, place, lenient);
         match Condition::compile(self.sandbox, source, &place.names(&self.local.items), lenient) {
             Ok(condition) => Some(condition),
             Err(errors) => {
@@ -210,7 +210,7 @@ impl Cx<'_> {
     /// A bare expression.
     pub(super) fn expression(&mut self, node: &Node, what: &str, place: Place) -> Option<Expr> {
         let source = self.sink.raw(node, what)?;
-        self.check_mentions(node, source, 0, place);
+        self.check_mentions(node, source, 0, place, false);
         match self.sandbox.parse(source, &place.names(&self.local.items)) {
             Ok(expr) => Some(expr),
             Err(errors) => {
@@ -312,7 +312,7 @@ impl Cx<'_> {
                 for expr in shape.exprs() {
                     let source = expr.source();
                     if let Some(found) = text[from..].find(source) {
-                        self.check_mentions(node, source, from + found, place);
+                        self.check_mentions(node, source, from + found, place, false);
                         from += found + source.len();
                     }
                 }
@@ -357,12 +357,20 @@ impl Cx<'_> {
 
     /// Checks what an expression at byte `from` of a scalar's text says about steps, variables,
     /// secrets and indexes.
-    fn check_mentions(&mut self, node: &Node, source: &str, from: usize, place: Place) {
+    fn check_mentions(
+        &mut self,
+        node: &Node,
+        source: &str,
+        from: usize,
+        place: Place,
+        lenient: bool,
+    ) {
         let sees = |name: &str| place.sees(name);
         self.check_members(node, source, from, place);
         self.used.words.extend(expressions::callable(source).map(Text::from));
         for (mention, span) in expressions::mentions(source) {
             let file = &self.sink.file.text;
+            let within = span.clone();
             let span = || node.place(file, from + span.start..from + span.end);
             match mention {
                 Mention::Step(id) if sees("steps") && !self.local.ids.contains_key(id) => {
@@ -370,14 +378,17 @@ impl Cx<'_> {
                     let message = format!("no step has the id `{id}`");
                     self.sink.error("unknown-step", span(), message).help(hint);
                 }
-                Mention::Step(id) if sees("steps") => self.reads(Of::Step, id, span()),
+                Mention::Step(id) if sees("steps") => {
+                    let member = member_of(source, &within).filter(|_| !lenient);
+                    self.reads(Of::Step, id, span(), member);
+                }
                 Mention::Var(name) if sees("vars") && !self.local.vars.contains(name) => {
                     let hint = hint_or(name, &self.local.vars, "there are no variables here");
                     let message = format!("there is no variable `vars.{name}` here");
                     self.sink.error("unknown-variable", span(), message).help(hint);
                 }
                 Mention::Var(name) if sees("steps") && self.local.set_later.contains_key(name) => {
-                    self.reads(Of::Var, name, span());
+                    self.reads(Of::Var, name, span(), None);
                 }
                 Mention::Secret if !place.secret => {
                     self.sink.error("secret", span(), "a secret cannot be used here")
@@ -392,10 +403,10 @@ impl Cx<'_> {
     }
 
     /// Notes that the step being compiled reads something that a step leaves.
-    fn reads(&mut self, of: Of, name: &str, span: Range<usize>) {
+    fn reads(&mut self, of: Of, name: &str, span: Range<usize>, member: Option<Text>) {
         let Some(at) = self.local.at else { return };
         let place = (self.sink.file.name.clone(), span);
-        self.local.reads.push(Read { of, name: name.into(), at, place, used: None });
+        self.local.reads.push(Read { of, name: name.into(), at, place, used: None, member });
     }
 
     fn check_index(&mut self, kind: &str, index: &str, span: Range<usize>) {
@@ -487,6 +498,17 @@ impl Cx<'_> {
             }
         }
     }
+}
+
+/// What is read of a result whose id stands at `id`, unless something is said for the case that it is missing.
+fn member_of(source: &str, id: &Range<usize>) -> Option<Text> {
+    let path = script::paths(source)
+        .into_iter()
+        .find(|path| path.get(1).is_some_and(|(_, span)| span == id))?;
+    let (member, span) = path.get(2)?;
+    let asked =
+        source[..span.start].contains("?.") || source.contains("??") || source.contains("if ");
+    (!asked).then(|| Text::from(*member))
 }
 
 /// A list or object without holes as one literal, so that it is not built again at each evaluation.

@@ -24,6 +24,8 @@ pub(super) struct Read {
     pub place: (Text, Range<usize>),
     /// For a template: where the rule names it.
     pub used: Option<Range<usize>>,
+    /// What is read of it, where nothing is said for the case that it is missing: of `steps.a.b` it is `b`.
+    pub member: Option<Text>,
 }
 
 /// Whose: `steps.<id>`, or `vars.<name>`.
@@ -83,12 +85,108 @@ pub(super) fn check(cx: &mut Cx<'_>, steps: &[Step], on_failure: Option<Pc>) {
             let itself = read.of == Of::Var && left.contains(&read.at);
             after || itself || reached.get(read.at as usize).is_none_or(|reached| *reached)
         });
-        if there {
+        told.push(read.place.clone());
+        if !there {
+            report(cx, steps, read, &left);
+        } else if let Some((why, help)) = missable(steps, &reads, read, &left, on_failure) {
+            let (place, span) = &read.place;
+            let message = format!("`steps.{}` may not be there: {why}", read.name);
+            let given = cx.local.ids.get(&read.name).map(|given| given.at.clone());
+            let file = cx.sink.file.name.clone();
+            let warning = cx.sink.warning("may-be-missing", span.clone(), message);
+            debug_assert_eq!(*place, file, "templates handle what is missing themselves");
+            if let Some(given) = given {
+                warning.also(&file, given, "this step's result");
+            }
+            warning.help(help);
+        }
+    }
+}
+
+/// Why a result that is read as if it were always there may be missing, and what to do about it.
+///
+/// Only what is surely done although the other step may not be is looked at: who stands in a branch of its own,
+/// or says `if`, may well ask for the same.
+fn missable(
+    steps: &[Step],
+    reads: &[Read],
+    read: &Read,
+    left: &[Pc],
+    on_failure: Option<Pc>,
+) -> Option<(&'static str, String)> {
+    let (member, [left]) = (read.member.as_ref()?, left) else { return None };
+    let (reader, giver) = (steps.get(read.at as usize)?, steps.get(*left as usize)?);
+    let apart = on_failure.is_some_and(|begin| read.at >= begin);
+    if read.of == Of::Var || reader.guard.is_some() || apart || !shares_branches(reader, giver) {
+        return None;
+    }
+    let name = &read.name;
+    if giver.guard.is_some() {
+        let help = format!(
+            "where it was left out it is nothing: `steps.{name}?.{member}`, or the same `if` here"
+        );
+        return Some(("its step has an `if`", help));
+    }
+    let asked = |other: &Read| {
+        other.of == Of::Step && other.name == *name && other.member.as_deref() == Some("timed_out")
+    };
+    if let (Action::WaitFor { on_timeout, .. }, "event") = (&giver.action, &**member)
+        && !reads.iter().any(asked)
+        && goes_on(steps, on_timeout.unwrap_or(giver.next), None)[read.at as usize]
+    {
+        let help = format!(
+            "ask before: `if: not(steps.{name}.timed_out)`, or write `steps.{name}?.event?.… ?? …`"
+        );
+        return Some(("there is no event when time was up", help));
+    }
+    if goes_on(steps, 0, Some(*left))[read.at as usize] {
+        let help =
+            format!("put that step before the branches, or write `steps?.{name}?.{member} ?? …`");
+        return Some(("its step is not done on every way to here", help));
+    }
+    None
+}
+
+/// Whether all branches around a step are also around the other.
+fn shares_branches(reader: &Step, giver: &Step) -> bool {
+    let arms = [".then[", ".else[", ".switch[", ".on_timeout[", ".on_error[", ".parallel["];
+    arms.iter().all(|arm| {
+        reader.path.match_indices(arm).all(|(at, _)| {
+            let end =
+                reader.path[at + arm.len()..].find(']').map_or(at, |end| at + arm.len() + end);
+            let around = match *arm {
+                // The number is that of a case or a list; otherwise that of a step in it.
+                ".switch[" | ".parallel[" => &reader.path[..=end],
+                _ => &reader.path[..at + arm.len()],
+            };
+            giver.path.starts_with(around)
+        })
+    })
+}
+
+/// Which steps a run comes to from a step on, without having done another.
+fn goes_on(steps: &[Step], from: Pc, without: Option<Pc>) -> Vec<bool> {
+    let mut reached = vec![false; steps.len() + 1];
+    if let Some(begin) = reached.get_mut(from as usize) {
+        *begin = true;
+    }
+    for (at, step) in steps.iter().enumerate() {
+        if !reached[at] {
             continue;
         }
-        told.push(read.place.clone());
-        report(cx, steps, read, &left);
+        let ends = matches!(step.action, Action::Stop(_) | Action::Fail(_)) && step.guard.is_none();
+        let done = Some(at as Pc) == without;
+        each_target(step, &mut |pc, way| {
+            let goes = match way {
+                Way::Failed => true,
+                Way::Done => !ends && !done,
+            };
+            if let Some(reached) = reached.get_mut(pc as usize).filter(|_| goes) {
+                *reached = true;
+            }
+        });
     }
+    reached
 }
 
 fn report(cx: &mut Cx<'_>, steps: &[Step], read: &Read, left: &[Pc]) {
@@ -159,20 +257,37 @@ fn led_to(steps: &[Step], from: &[Pc]) -> Vec<bool> {
         if !reached[at] && !from.contains(&(at as Pc)) {
             continue;
         }
-        let mut to = |pc: Pc| {
+        each_target(step, &mut |pc, _| {
             if let Some(reached) = reached.get_mut(pc as usize) {
                 *reached = true;
             }
-        };
-        to(step.next);
-        step.on_error.into_iter().for_each(&mut to);
-        match &step.action {
-            Action::WaitFor { on_timeout, .. } => on_timeout.iter().copied().for_each(to),
-            Action::Branch(arms) => arms.iter().map(|arm| arm.target).for_each(to),
-            Action::ForEach(each) => to(each.body),
-            Action::Parallel(lists) => lists.iter().copied().for_each(to),
-            _ => {}
-        }
+        });
     }
     reached
+}
+
+/// How a run leaves a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Done,
+    Failed,
+}
+
+/// Every step at which a run may go on behind a step.
+fn each_target(step: &Step, to: &mut dyn FnMut(Pc, Way)) {
+    let otherwise = matches!(&step.action, Action::Branch(arms)
+        if step.guard.is_none() && arms.last().is_some_and(|arm| arm.condition.is_none()));
+    if !otherwise {
+        to(step.next, Way::Done);
+    }
+    if let Some(handler) = step.on_error {
+        to(handler, Way::Failed);
+    }
+    match &step.action {
+        Action::WaitFor { on_timeout, .. } => on_timeout.iter().for_each(|pc| to(*pc, Way::Done)),
+        Action::Branch(arms) => arms.iter().for_each(|arm| to(arm.target, Way::Done)),
+        Action::ForEach(each) => to(each.body, Way::Done),
+        Action::Parallel(lists) => lists.iter().for_each(|pc| to(*pc, Way::Done)),
+        _ => {}
+    }
 }

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
+use super::codes;
 use super::decode::{Definition, Holds, Key, State, Table};
 use super::keys;
 
@@ -42,6 +43,55 @@ pub fn rules() -> Json {
 #[must_use]
 pub fn plugin() -> Json {
     of("the manifest of an Adjutant plugin", &super::manifest::MANIFEST, json!({}))
+}
+
+/// Of what `adjutant check --format json` prints: the mistakes in the order of the files.
+#[must_use]
+pub fn diagnostics() -> Json {
+    let codes: Vec<&str> = codes::all().iter().map(|code| code.name).collect();
+    let number = |about: &str| json!({ "type": "integer", "minimum": 1, "description": about });
+    let place = |mut properties: Json, required: &[&str]| {
+        let common = json!({
+            "file": { "type": "string", "description": "the file, as it was named" },
+            "line": number("its line; left out when the file could not be read"),
+            "col": number("its column, in characters"),
+            "end": {
+                "type": "object", "description": "where it ends, that character excluded",
+                "properties": { "line": number("the line"), "col": number("the column") },
+                "required": ["line", "col"], "additionalProperties": false,
+            },
+            "label": { "type": ["string", "null"], "description": "what is said beside the place" },
+        });
+        if let (Json::Object(all), Json::Object(common)) = (&mut properties, common) {
+            all.extend(common);
+        }
+        let required: Vec<&str> = required.iter().chain(&["file", "label"]).copied().collect();
+        json!({
+            "type": "object", "properties": properties, "required": required,
+            "additionalProperties": false,
+            "dependencies": { "line": ["col", "end"], "col": ["line"], "end": ["line"] },
+        })
+    };
+    let one = place(
+        json!({
+            "severity": { "enum": ["error", "warning"] },
+            "code": { "enum": codes, "description": "`adjutant check --explain CODE` tells about it" },
+            "message": { "type": "string", "minLength": 1, "description": "what is wrong" },
+            "help": { "type": ["string", "null"], "description": "what to write instead" },
+            "also": {
+                "type": "array", "description": "other places that matter",
+                "items": { "$ref": "#/definitions/place" },
+            },
+        }),
+        &["severity", "code", "message", "help", "also"],
+    );
+    schema(
+        "what `adjutant check --format json` prints",
+        json!({
+            "type": "array", "items": one,
+            "definitions": { "place": place(json!({}), &[]) },
+        }),
+    )
 }
 
 /// Of one table, whose keys may need `definitions`.

@@ -1,6 +1,6 @@
 //! What a step is: its one main key, and whether its other keys belong to it.
 
-use super::decode::{Fields, State};
+use super::decode::{Fields, State, Table};
 use super::flow::{Around, Common, Flow};
 use super::yaml::{Entry, Kind, Node};
 use super::{keys, suggest};
@@ -45,9 +45,13 @@ impl Flow<'_, '_> {
                     let message = format!("there is no step `{}`", entry.key);
                     sink.error("unknown-step-kind", entry.key_span.clone(), message)
                         .help(format!("did you mean `{near}`?"));
-                } else if entries.iter().any(|entry| entry.key == "else") {
-                    sink.error("no-main-key", node.head(), "`else` is not a step of its own")
-                        .help("put it beside `then`, in the same item of the list");
+                } else if let Some(entry) = entries.iter().find(|entry| entry.key == "else") {
+                    sink.error(
+                        "no-main-key",
+                        entry.key_span.clone(),
+                        "`else` is not a step of its own",
+                    )
+                    .help("put it beside `then`, in the same item of the list");
                 } else if let Some(owner) = owner_of(entries) {
                     let message = format!("this step has no `{owner}`");
                     sink.error("no-main-key", node.head(), message)
@@ -87,6 +91,17 @@ impl Flow<'_, '_> {
         let table = kind.fields.as_ref()?;
         let entries = node.entries()?;
         let sink = &mut self.cx.sink;
+        if let Some(entry) = beneath(main, table) {
+            let message = format!("`{}` stands under `{}`", entry.key, main.key);
+            let file = sink.file.name.clone();
+            sink.error("misplaced-key", entry.key_span.clone(), message)
+                .also(&file, main.key_span.clone(), "the main key")
+                .help(format!(
+                    "the fields of a step stand beside its main key, indented like it: `{}: …` and below it `{}: …`",
+                    main.key, entry.key
+                ));
+            return None;
+        }
         for entry in entries {
             if entry.key == main.key || keys::COMMON.key(&entry.key).is_some() {
                 continue;
@@ -136,6 +151,24 @@ impl Flow<'_, '_> {
         };
         Some(Common { fields, hours })
     }
+}
+
+/// A field of a step that is written under its main key, not beside it.
+fn beneath<'n>(main: &'n Entry, table: &Table) -> Option<&'n Entry> {
+    /// Whose value is text, and no object.
+    const TEXTS: [&str; 14] = [
+        "email", "webhook", "action", "script", "escalate", "record", "delay", "call", "emit",
+        "metric", "log", "stop", "fail", "rhai",
+    ];
+    let entries = main.value.entries()?;
+    let filter = main.key == "wait_for";
+    if !filter && !TEXTS.contains(&main.key.as_str()) {
+        return None;
+    }
+    entries.iter().find(|entry| {
+        let field = table.key(&entry.key).is_some() || keys::COMMON.key(&entry.key).is_some();
+        field && !(filter && keys::FILTER.key(&entry.key).is_some())
+    })
 }
 
 /// The main key whose fields these are, if they are fields of one kind of step only.

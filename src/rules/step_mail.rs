@@ -235,6 +235,17 @@ fn body(cx: &mut Cx<'_>, fields: Fields<'_>, place: Place) -> Option<EmailBody> 
 
 /// `template:` a literal name that must exist for this rule file.
 pub(super) fn template_name(cx: &mut Cx<'_>, node: &Node) -> Option<Name> {
+    let written = cx.sink.raw(node, "template")?;
+    let local = written.rsplit('/').next().unwrap_or(written);
+    let stem = local.split('.').next().unwrap_or(local);
+    if stem != written && crate::model::is_name(stem) {
+        cx.sink
+            .error("bad-name", node.head(), format!("`{written}` names a file, not a template"))
+            .help(format!(
+                "write `{stem}`: its files are found in `templates/`, in every language"
+            ));
+        return None;
+    }
     let name = cx.sink.name(node, "template")?;
     let file = cx.sink.file;
     if let Some(view) = cx.directory.and_then(|directory| directory.templates.of(&file.name))
@@ -287,7 +298,14 @@ fn members(cx: &mut Cx<'_>, node: &Node, template: &str, args: Option<&Node>) {
             if let Some(at) = cx.local.at {
                 let (name, place) =
                     (member.name.as_str().into(), (source.clone(), member.span.clone()));
-                cx.local.reads.push(Read { of, name, at, place, used: Some(node.head()) });
+                cx.local.reads.push(Read {
+                    of,
+                    name,
+                    at,
+                    place,
+                    used: Some(node.head()),
+                    member: None,
+                });
             }
             continue;
         }

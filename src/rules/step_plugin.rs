@@ -37,6 +37,15 @@ pub(super) fn action(
     fields: Fields<'_>,
     place: Place,
 ) -> Option<PluginCall> {
+    if let Some(bare) =
+        name.scalar().and_then(|scalar| scalar.text.strip_prefix(PluginCall::ACTION))
+    {
+        let bare = bare.replace('_', "-");
+        cx.sink
+            .error("bad-name", name.head(), "an action is named without `action_`")
+            .help(format!("write `{bare}`"));
+        return None;
+    }
     let written = cx.sink.name(name, "action")?;
     let args = step_wait::args(cx, fields, place.with_secret());
     let wanted =

@@ -14,6 +14,9 @@ const COMMENTS: usize = 10_000;
 /// Characters of a key: granit's own limit is the 1,024 of the specification.
 const KEY_CHARS: usize = 1024;
 
+/// What to do where one document runs into the next.
+const NEXT_DOCUMENT: &str = "put a line `---` between two documents";
+
 /// The documents of a file.
 #[derive(Debug, Default)]
 pub struct Parsed {
@@ -216,6 +219,23 @@ impl Builder<'_> {
         let at = |span: Range<usize>, message: String| {
             Diagnostic::error("empty-value", &self.file.name, span, message)
         };
+        if let Some(Content::Map { key: Some(key), .. }) =
+            self.stack.last_mut().map(|frame| &mut frame.content)
+        {
+            let text = &self.file.text;
+            let parted = text[..key.span.start].trim_end().ends_with(',')
+                && text[key.span.end..].trim_start().starts_with([',', '}']);
+            if parted {
+                // A piece of the text before it.
+                key.keep = false;
+                let message =
+                    format!("`{}` stands behind a comma, and is a key without a value", key.text);
+                let mut cut = at(key.span.clone(), message);
+                cut.help("inside `{ }` a comma parts entries: put the whole text before and behind it in quotes");
+                self.out.push(cut);
+                return self.add(broken(bytes), 1, anchor);
+            }
+        }
         let found = match self.stack.last().map(|frame| &frame.content) {
             None => None,
             Some(Content::Map { key: Some(key), .. }) => {
@@ -408,7 +428,23 @@ fn key_of(file: &SourceFile, node: &Node, entries: &[Entry], out: &mut Vec<Diagn
                 let mut error =
                     Diagnostic::error("duplicate-key", &file.name, key.span.clone(), message);
                 error.said("again here").also(&file.name, first.key_span.clone(), "first here");
-                out.push(error);
+                // The key that a document begins with begins another one.
+                let begins = entries.first().is_some_and(|begin| begin.key == key.text);
+                let is_document =
+                    file.text[..first.key_span.start].ends_with('\n') || first.key_span.start == 0;
+                if begins && is_document {
+                    error.help(NEXT_DOCUMENT);
+                }
+                // What follows in it is there twice because of that.
+                let told = |one: &Diagnostic| {
+                    one.help.as_deref() == Some(NEXT_DOCUMENT)
+                        && one.primary.file == file.name
+                        && one.primary.span.start > first.key_span.start
+                        && one.primary.span.start < key.span.start
+                };
+                if !is_document || !out.iter().any(told) {
+                    out.push(error);
+                }
             } else if key.text == "<<" {
                 let message = "merge keys (`<<`) are not part of YAML 1.2";
                 let mut error =

@@ -75,6 +75,15 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diag
         | ErrorKind::TabInIndentation
         | ErrorKind::TabInPlainScalar
         | ErrorKind::TabAtBlockScalarStart => {
+            // It may be found only behind what stands before it.
+            let tab = (!text[at..].starts_with('\t'))
+                .then(|| text[at..].match_indices('\t').map(|(tab, _)| at + tab))
+                .and_then(|mut tabs| {
+                    tabs.find(|tab| {
+                        text[..*tab].trim_end_matches([' ', '\t']).ends_with(['\n', '-', ':'])
+                    })
+                });
+            let one = tab.map_or(one, |tab| tab..tab + 1);
             fault(one, "a tab cannot indent in YAML", "use spaces")
         }
         ErrorKind::UnexpectedCharacter { character } => fault(
@@ -97,7 +106,7 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diag
         | ErrorKind::InvalidTrailingSingleQuotedScalar => fault(
             one,
             "there is more after the closing quote",
-            "quote the whole text; inside `\"…\"` write `\\\"` for a quote",
+            "quote the whole text: in `'…'` it may hold `\"`, in `\"…\"` a quote is written `\\\"`; inside `{ }` and `[ ]` a comma ends a text without quotes",
         ),
         ErrorKind::UnknownQuotedScalarEscape => fault(
             one,
@@ -114,6 +123,17 @@ pub(super) fn explain(file: &SourceFile, error: &ScanError, last: usize) -> Diag
         }
         ErrorKind::BlockSequenceEntryNotAllowed => {
             fault(one, "a list cannot begin here", "begin it on the next line, or write `[a, b]`")
+        }
+        ErrorKind::ExpectedBlockMappingKey
+        | ErrorKind::ExpectedBlockSequenceEntry
+        | ErrorKind::InvalidIndentation
+            if text[at..].starts_with("---") =>
+        {
+            fault(
+                at..at + 3,
+                "a `---` that is indented begins no document",
+                "put it at the beginning of its line",
+            )
         }
         ErrorKind::ExpectedBlockMappingKey
         | ErrorKind::ExpectedBlockSequenceEntry

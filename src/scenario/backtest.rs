@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::model::{Draft, Instant, Map, Name, Reply, Retention, Span, Text, Value};
+use crate::model::{Address, Draft, Instant, Map, Name, Reply, Retention, Span, Text, Value};
 use crate::rules::RuleSet;
 
 use super::effect::Happening;
@@ -56,8 +56,8 @@ pub struct Difference {
     pub changed: Vec<(Sent, Vec<String>)>,
 }
 
-/// Replays events, oldest first, and lets time go on until `until`. Nothing is remembered at the beginning, and
-/// every receiver answers well. `progress` is told how many events are done.
+/// Replays events, oldest first, and lets time go on until `until`. Only `given` is remembered at the beginning,
+/// and every receiver answers well. `progress` is told how many events are done.
 ///
 /// # Errors
 /// [`Broken`]: the engine or the store could not go on, which is our fault.
@@ -65,11 +65,12 @@ pub fn replay(
     rules: &Arc<RuleSet>,
     nothing: &Arc<RuleSet>,
     events: &[Past],
+    given: &[(Address, Map)],
     until: Instant,
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Replayed, Broken> {
     let start = events.first().map_or(until, |first| first.at);
-    let mut world = World::begin(rules, nothing.clone(), start, &[], &[])?;
+    let mut world = World::begin(rules, nothing.clone(), start, given, &[])?;
     world.only_pass_through(Retention { runs: KEPT, failed_runs: KEPT, ..Retention::default() });
     let mut replayed = Replayed::default();
     for past in events {

@@ -163,6 +163,18 @@ pub(super) fn records(kind: &str, after: Option<&str>) -> Range<Vec<u8>> {
     from..[&[RECORD], kind.as_bytes(), &[1]].concat()
 }
 
+/// The first record of a kind behind `after`.
+pub(super) fn kinds(after: Option<&str>) -> Range<Vec<u8>> {
+    let from =
+        after.map_or_else(|| vec![RECORD], |kind| [&[RECORD], kind.as_bytes(), &[1]].concat());
+    from..vec![RECORD + 1]
+}
+
+/// The kind of the record that a key is of.
+pub(super) fn kind(key: &[u8]) -> Option<&str> {
+    std::str::from_utf8(key.get(1..)?.split(|byte| *byte == 0).next()?).ok()
+}
+
 pub(super) fn index(kind: &str, field: &str, value: Digest, id: &str) -> Vec<u8> {
     let mut key = index_prefix(kind, field, value);
     key.extend_from_slice(id.as_bytes());

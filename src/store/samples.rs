@@ -23,7 +23,7 @@ pub(super) const WAITS: usize = 9;
 pub(super) const TRACES: usize = 22;
 pub(super) const TASKS: usize = 12;
 pub(super) const VALUES: usize = 9;
-pub(super) const CODES: usize = 14;
+pub(super) const CODES: usize = 15;
 
 fn wait_kind(wait: &Wait) -> usize {
     match wait {
@@ -113,6 +113,7 @@ fn code_kind(code: Code) -> usize {
         Code::Rested => 11,
         Code::Noted => 12,
         Code::Storm => 13,
+        Code::Again => 14,
     }
 }
 
@@ -403,6 +404,7 @@ impl Samples {
             Code::Rested,
             Code::Noted,
             Code::Storm,
+            Code::Again,
         ];
         assert_eq!(code_kind(ALL[code]), code);
         Verdict { workflow: self.text(), code: ALL[code], detail: self.maybe(Self::text) }

@@ -1,6 +1,6 @@
 //! What is bounded goes on from the inbox, and nothing of it is lost.
 
-use adjutant::model::{Input, RunNo, Trace, View};
+use adjutant::model::{Code, Draft, EventNo, Input, Map, RunNo, Trace, Value, View};
 use adjutant::pump::{Answer, Query};
 use adjutant::store::{Op, Store};
 
@@ -134,4 +134,32 @@ steps: [{ delay: 1h }]
         "{seen:#?}"
     );
     assert!(!sim.run(1).status.is_alive(), "{seen:#?}");
+}
+
+#[test]
+fn an_event_that_comes_again_is_noted_a_few_times() {
+    let mut sim = begin(&long(1));
+    let event = || {
+        Input::Event(Box::new(Draft {
+            id: "e-1".into(),
+            source: "crm".into(),
+            kind: "go".into(),
+            subject: None,
+            time: None,
+            data: Value::Null,
+            extensions: Map::new(),
+        }))
+    };
+    let mut noted = Vec::new();
+    for _ in 0..7 {
+        sim.input(event());
+        act(&mut sim, "+1m");
+        let stored = sim.state().event(EventNo(1)).expect("readable").expect("kept");
+        assert_eq!(stored.runs.len(), 1, "it starts one run, however often it comes");
+        let again = stored.verdicts.iter().filter(|verdict| verdict.code == Code::Again);
+        noted.push(again.count());
+        assert_eq!(stored.verdicts[0].code, Code::Fired);
+    }
+    assert_eq!(noted, [0, 1, 2, 3, 4, 4, 4]);
+    assert_eq!(sim.log.len(), 1);
 }

@@ -74,7 +74,7 @@ steps:
   - log: ${records("lead", "owner", "ben").len()}
   - delay: 1m
   - log: ${records("lead", "owner", "ben").len()} ${records("lead", "owner", "ana").len()}
-  - record: lead/shipped
+  - record: lead/${"ship" + "ped"}
     set: { owner: ben }
 "#;
     plays(

@@ -60,6 +60,17 @@ pub(crate) fn story(daemon: &Daemon, workflow: &str, status: &str) -> Story {
     Story { id, text: answer.body }
 }
 
+/// Waits until this many runs of a workflow have ended well.
+///
+/// # Panics
+/// If they never do.
+pub(crate) fn ended(daemon: &Daemon, workflow: &str, count: usize) {
+    wait_for(&format!("{count} runs of {workflow} to end"), LIFE, || {
+        let runs = of(daemon, workflow);
+        (runs.iter().filter(|run| run["status"] == "done").count() == count).then_some(())
+    });
+}
+
 /// The place of a run in the order of starting: the number before the dash of its id.
 pub(crate) fn number(run: &Value) -> u64 {
     let id = run["id"].as_str().expect("a run has an id");

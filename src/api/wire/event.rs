@@ -37,6 +37,9 @@ pub struct Event {
     pub runs: Vec<String>,
     /// What each workflow that looked at it decided: at most 32.
     pub verdicts: Vec<Verdict>,
+    /// When it came again, and nothing was done: the first four times.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub again: Vec<String>,
     /// Of one event: what workflows would say, as the rules are now, that were not asked, since its
     /// data rule them out. At most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -149,6 +152,9 @@ impl Event {
     pub fn new(stored: &StoredEvent) -> Self {
         let event = &stored.event;
         let extensions = event.extensions.iter();
+        let is_again = |verdict: &&model::Verdict| verdict.code == model::Code::Again;
+        let verdicts = stored.verdicts.iter().filter(|verdict| !is_again(verdict));
+        let again = stored.verdicts.iter().filter(is_again);
         Self {
             no: event.no.0,
             id: event.id.to_string(),
@@ -162,7 +168,8 @@ impl Event {
             emitted_by: event.lineage.run.map(|run| run.to_string()),
             causes: event.lineage.workflows.iter().map(ToString::to_string).collect(),
             runs: stored.runs.iter().map(ToString::to_string).collect(),
-            verdicts: stored.verdicts.iter().map(Verdict::new).collect(),
+            verdicts: verdicts.map(Verdict::new).collect(),
+            again: again.filter_map(|one| one.detail.as_deref()).map(str::to_owned).collect(),
             ruled_out: Vec::new(),
             others: 0,
         }

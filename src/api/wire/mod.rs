@@ -10,7 +10,7 @@ mod run;
 mod story;
 
 pub use event::{Clause, Event, Events, Explanation, Verdict, Verdicts};
-pub use record::{Record, Records};
+pub use record::{Kinds, Record, Records};
 pub use run::{Acknowledged, Cause, Escalation, Escalations, Listening, Run, Runs, Waiting};
 pub use story::{Entry, StepRef, Story};
 

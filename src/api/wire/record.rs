@@ -21,6 +21,13 @@ pub struct Record {
     pub updated: String,
 }
 
+/// Kinds of which there are records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kinds {
+    /// In order.
+    pub kinds: Vec<String>,
+}
+
 /// A page of records, in order of id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Records {

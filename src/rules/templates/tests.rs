@@ -204,7 +204,8 @@ fn faults_say_where_and_what() {
         fault("one\n{{ event.data.nmae }}"),
         "rules/templates/t.txt:4: `event.data.nmae` is missing"
     );
-    assert_eq!(fault("{{ event.dota.x }}"), "rules/templates/t.txt:3: `event.dota` is missing");
+    assert_eq!(fault("{{ event.hops.x }}"), "rules/templates/t.txt:3: `event.hops` is missing");
+    assert_eq!(fault("{{ event.dota.x }}"), "an event has no attribute `dota`");
     assert_eq!(
         fault("{% if event.data.y %}{% endif %}"),
         "rules/templates/t.txt:3: `event.data.y` is missing"

@@ -291,7 +291,7 @@ fn a_condition_must_give_a_boolean() {
     };
     assert_eq!(
         fail("event.data.email.len()"),
-        "`event.data.email` gave 13 (a number); it must give true or false"
+        "the condition gave 13 (a number); it must give true or false"
     );
     assert_eq!(
         fail("true && event.data.email"),

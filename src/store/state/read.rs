@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{
     Address, ArmSubject, BundleId, Digest, EventNo, InboxNo, Instant, Name, Pattern, ReadError,
-    Record, Run, RunNo, Status, StoredEvent, TraceEntry, Value, View, Window, WindowKey,
+    Record, Run, RunNo, Status, StoredEvent, Text, TraceEntry, Value, View, Window, WindowKey,
 };
 use crate::store::contract::{Row, Visit};
 use crate::store::{codec, keys, merge};
@@ -77,6 +77,20 @@ impl State {
 
     pub(super) fn record_row(&self, address: &Address) -> Result<Option<RecordRow>, ReadError> {
         self.row(&keys::record(address))?.map(|bytes| codec::decode(&bytes, "a record")).transpose()
+    }
+
+    /// Kinds of which there are records, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the store fails.
+    pub fn record_kinds(&self, limit: usize) -> Result<Vec<Text>, ReadError> {
+        let mut kinds: Vec<Text> = Vec::new();
+        while kinds.len() < limit {
+            let rows = self.rows(&keys::kinds(kinds.last().map(|kind| &**kind)), 1)?;
+            let Some(kind) = rows.first().and_then(|(key, _)| keys::kind(key)) else { break };
+            kinds.push(kind.into());
+        }
+        Ok(kinds)
     }
 
     /// Older parts of a run's story, oldest first.
