@@ -210,6 +210,26 @@ fn backtest_tells_what_other_rules_would_have_done() {
 }
 
 #[test]
+fn a_workflow_in_shadow_mode_says_what_it_would_have_done() {
+    let daemon = Daemon::start(
+        Folder::new("").rule("leads.yaml", &RULES.replace("steps:", "shadow: true\nsteps:")),
+    );
+    let data = json!({ "email": "a@x.example", "score": 90 });
+    daemon.event("e-1", "lead.created", "lead/1", &data);
+    daemon.event("e-1", "lead.created", "lead/1", &data);
+    let story = runs::story(&daemon, "leads", "active");
+    let said = daemon.run(&["explain", &story.id]).out;
+    assert!(said.contains("It is in shadow mode: it decides, and performs nothing."), "{said}");
+    assert!(said.contains("steps[1] email: email to [\"a@x.example\"] is not sent"), "{said}");
+    let counted = daemon.get("/metrics").body;
+    let series = "adjutant_shadow_total{workflow=\"leads\",would=\"email\"} 1";
+    assert!(counted.contains(series), "{counted}");
+    let said = daemon.run(&["explain", "e-1"]).out;
+    assert!(said.contains("in shadow mode: it performs nothing"), "{said}");
+    assert!(said.contains("came again on "), "{said}");
+}
+
+#[test]
 fn backtest_begins_with_the_records_there_were() {
     let rules = "workflow: consents
 triggers: [{ event: contact.agreed }]

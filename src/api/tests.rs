@@ -77,6 +77,7 @@ impl Script {
                 Answer::Explained((&*id == "12").then(|| (Arc::new(event()), Vec::new())))
             }
             Query::Plan(_) => Answer::Plan(crate::pump::Plan::default()),
+            Query::Kinds => Answer::Kinds(vec!["lead".into()]),
             Query::Records { .. } => Answer::Records(vec![Arc::new(record("42"))]),
             Query::Lookup(..) | Query::LookupAll(..) => Answer::Values(None),
             Query::Record(address) => {

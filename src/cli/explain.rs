@@ -139,6 +139,7 @@ fn of_run(told: &wire::Story, screen: &Screen) -> String {
         ),
         None => put(&mut text, format_args!("  It began on {}.\n", screen.instant(&run.began))),
     }
+    text.push_str(&would(told));
     if let Some(at) = &told.at {
         put(&mut text, format_args!("  It stands at {}", story::label(at)));
         match &run.waits {
@@ -157,6 +158,20 @@ fn of_run(told: &wire::Story, screen: &Screen) -> String {
         put(&mut text, format_args!("  It ended on {ended}{}.\n", why.unwrap_or_default()));
     }
     put(&mut text, format_args!("  The whole story: adjutant runs show {}\n", run.id));
+    text
+}
+
+/// What a run in shadow mode would have done; nothing, of any other run.
+fn would(told: &wire::Story) -> String {
+    if !told.run.shadow {
+        return String::new();
+    }
+    let mut text = "  It is in shadow mode: it decides, and performs nothing.\n".to_owned();
+    for entry in &told.story {
+        let Some(said) = entry.text.strip_prefix("in shadow mode: ") else { continue };
+        let step = entry.step.as_ref().map(story::label).unwrap_or_default();
+        put(&mut text, format_args!("    – {step}: {said}\n"));
+    }
     text
 }
 

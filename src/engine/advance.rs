@@ -10,6 +10,7 @@ use crate::rules::{Action, Bundle, Pc, Step, Workflow};
 use crate::script::{Expr, Scope, Test};
 
 use super::finish::{self, Ending};
+use super::metric;
 use super::reads::Reads;
 use super::scope;
 use super::stage::Stage;
@@ -95,6 +96,9 @@ pub(super) fn advance(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError>
         }
         match one(stage, &mut cursor, step) {
             Ok(Flow::Done(value, said)) => {
+                if cursor.run.shadow && said.starts_with(metric::SHADOW) {
+                    metric::would(stage, &cursor.run, step.action.key())?;
+                }
                 trace(stage, &mut cursor.run, Trace::Done(said));
                 if let Err(cause) = keep(&mut cursor.run, step, value) {
                     match finish::fail_step(stage, cursor.run, step, cause)? {

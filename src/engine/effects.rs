@@ -11,6 +11,7 @@ use crate::rules::Step;
 use super::advance::{Cursor, Flow, keep, trace};
 use super::finish;
 use super::gate::{self, Gate};
+use super::metric::SHADOW;
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, clipped};
@@ -90,7 +91,7 @@ fn shadowed(order: &Order, key: EffectKey) -> Flow {
         #[cfg(test)]
         ActionKind::Echo => (Value::Null, order.lane.to_string()),
     };
-    let said = format!("in shadow mode: {} to {to} is not sent", order.action.as_str());
+    let said = format!("{SHADOW}{} to {to} is not sent", order.action.as_str());
     Flow::Done(value, clipped(&said))
 }
 

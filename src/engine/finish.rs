@@ -86,7 +86,7 @@ pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Resu
     run.arms.clear();
     run.reason = Some(cause.clone());
     announce(stage, &run);
-    let (no, parent) = (run.no, run.parent.clone());
+    let (no, parent) = (run.no, run.parent);
     let branch = run.branch.as_ref().map(|branch| (branch.index, run.hash));
     let result = result.unwrap_or_else(|| {
         Value::from([

@@ -4,7 +4,7 @@
 //! monitoring writes it, `leads_total{country="DE"}`. So it is durable, changes with the decision
 //! that changes it, and can be read and waited for like any other record.
 
-use crate::model::{Address, Cause, METRIC, Map, Record, Text, Value, limits};
+use crate::model::{Address, Cause, METRIC, Map, ReadError, Record, Run, Text, Value, limits};
 use crate::rules::{MetricChange, MetricStep};
 
 use super::advance::{Cursor, Flow};
@@ -36,53 +36,91 @@ pub(super) fn step(
     let id = series(&metric.name, &labels);
     let said = format!("{id} {} {amount}", if adds { "+" } else { "=" });
     if cursor.run.shadow {
-        return Ok(Flow::Done(
-            Value::Null,
-            format!("in shadow mode: {said} is left as it is").into(),
-        ));
+        return Ok(Flow::Done(Value::Null, format!("{SHADOW}{said} is left as it is").into()));
     }
-    let address =
-        Address::new(METRIC, &id).map_err(|error| Cause::new("metric", error.to_string()))?;
-    let old = stage.record(&address)?;
-    if old.is_none() {
-        room_for_another(stage, &metric.name)?;
-    }
-    let fields = old.as_ref().map(|record| &record.fields);
-    let value = if adds {
-        sum(fields.and_then(|fields| fields.get("value")), &amount)?
-    } else {
-        amount.clone()
-    };
-    let today = Text::from(&stage.now.to_string()[..DAY]);
-    let mut days = match fields.and_then(|fields| fields.get("days")) {
-        Some(Value::Map(days)) => days.clone(),
-        _ => Map::new(),
-    };
-    let of_today = if adds { sum(days.get(&today), &amount)? } else { amount };
-    days.insert(today, of_today);
-    while days.len() > limits::METRIC_DAYS {
-        let Some(oldest) = days.keys().min().cloned() else { break };
-        days.remove(&oldest);
-    }
-    let fields = Map::from([
-        ("name".into(), Value::Text(metric.name.clone())),
-        ("labels".into(), Value::Map(labels)),
-        ("adds".into(), Value::Bool(adds)),
-        ("value".into(), value.clone()),
-        ("days".into(), Value::Map(days)),
-    ]);
-    let record = Record {
-        revision: old.as_ref().map_or(1, |old| old.revision + 1),
-        created: old.as_ref().map_or(stage.now, |old| old.created),
-        updated: stage.now,
-        address: address.clone(),
-        fields,
-    };
-    let seen = old.map_or(Value::Null, |old| old.as_read());
-    let new = record.as_read();
-    stage.put_record(address.clone(), Some(record));
-    records::changed(stage, &records::Changer::Run(&cursor.run), &address, (seen, new));
+    let change = Change { name: &metric.name, id: &id, labels, amount, adds };
+    let value = change.make(stage, &cursor.run)?;
     Ok(Flow::Done(value, said.into()))
+}
+
+/// What a run in shadow mode says that would have done something.
+pub(super) const SHADOW: &str = "in shadow mode: ";
+/// The metric that counts it, by workflow and main key of the step.
+const WOULD: &str = "adjutant_shadow_total";
+
+/// Counts a step of a run in shadow mode that would have done something, so that monitoring shows how much a
+/// workflow is about to do before it is let loose.
+pub(super) fn would(stage: &mut Stage<'_>, run: &Run, step: &str) -> Result<(), ReadError> {
+    let labels = Map::from([
+        ("workflow".into(), Value::Text(run.workflow.clone())),
+        ("would".into(), Value::from(step)),
+    ]);
+    let id = series(WOULD, &labels);
+    let change = Change { name: &WOULD.into(), id: &id, labels, amount: Value::Int(1), adds: true };
+    match change.make(stage, run) {
+        // Past the bound of its series it is not counted, and the run goes on.
+        Ok(_) | Err(Fault::Cause(_)) => Ok(()),
+        Err(Fault::Read(error)) => Err(error),
+    }
+}
+
+/// A change of a series.
+struct Change<'c> {
+    name: &'c Text,
+    /// As monitoring writes it.
+    id: &'c str,
+    labels: Map,
+    amount: Value,
+    /// It is added, and otherwise what is there is replaced.
+    adds: bool,
+}
+
+impl Change<'_> {
+    fn make(self, stage: &mut Stage<'_>, run: &Run) -> Result<Value, Fault> {
+        let Change { name, id, labels, amount, adds } = self;
+        let address =
+            Address::new(METRIC, id).map_err(|error| Cause::new("metric", error.to_string()))?;
+        let old = stage.record(&address)?;
+        if old.is_none() {
+            room_for_another(stage, name)?;
+        }
+        let fields = old.as_ref().map(|record| &record.fields);
+        let value = if adds {
+            sum(fields.and_then(|fields| fields.get("value")), &amount)?
+        } else {
+            amount.clone()
+        };
+        let today = Text::from(&stage.now.to_string()[..DAY]);
+        let mut days = match fields.and_then(|fields| fields.get("days")) {
+            Some(Value::Map(days)) => days.clone(),
+            _ => Map::new(),
+        };
+        let of_today = if adds { sum(days.get(&today), &amount)? } else { amount };
+        days.insert(today, of_today);
+        while days.len() > limits::METRIC_DAYS {
+            let Some(oldest) = days.keys().min().cloned() else { break };
+            days.remove(&oldest);
+        }
+        let fields = Map::from([
+            ("name".into(), Value::Text(name.clone())),
+            ("labels".into(), Value::Map(labels)),
+            ("adds".into(), Value::Bool(adds)),
+            ("value".into(), value.clone()),
+            ("days".into(), Value::Map(days)),
+        ]);
+        let record = Record {
+            revision: old.as_ref().map_or(1, |old| old.revision + 1),
+            created: old.as_ref().map_or(stage.now, |old| old.created),
+            updated: stage.now,
+            address: address.clone(),
+            fields,
+        };
+        let seen = old.map_or(Value::Null, |old| old.as_read());
+        let new = record.as_read();
+        stage.put_record(address.clone(), Some(record));
+        records::changed(stage, &records::Changer::Run(run), &address, (seen, new));
+        Ok(value)
+    }
 }
 
 /// Bytes of a date at the beginning of an instant as text: `2026-03-02`.

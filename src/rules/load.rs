@@ -30,8 +30,8 @@ impl Sources {
     /// # Errors
     /// Everything that could not be read, each with its path.
     pub fn read(rules: &[PathBuf], plugins: &[PathBuf]) -> Result<Self, Vec<Diagnostic>> {
-        let mut reader = Reader::default();
-        reader.not_rules = plugins.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let not_rules = plugins.iter().filter_map(|path| path.canonicalize().ok()).collect();
+        let mut reader = Reader { not_rules, ..Reader::default() };
         for path in rules {
             if path.is_file() {
                 reader.rule(path);

@@ -24,6 +24,7 @@ mod lint;
 mod load;
 mod manifest;
 mod matching;
+mod mentions;
 mod plugins;
 mod program;
 mod program_steps;

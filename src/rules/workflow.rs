@@ -209,9 +209,10 @@ impl Cx<'_> {
                     .also(&file, first.at.clone(), "first here")
                     .help("an id names one result of the whole document");
             } else {
-                let main = step.entries().unwrap_or_default().iter();
-                let main = main.filter_map(|entry| keys::step(&entry.key)).map(|table| table.main);
-                self.local.ids.insert(id, Given { at: node.head(), main: main.last() });
+                let keys = step.entries().unwrap_or_default().iter();
+                let main =
+                    keys.rev().find_map(|entry| keys::step(&entry.key)).map(|table| table.main);
+                self.local.ids.insert(id, Given { at: node.head(), main });
             }
         }
     }

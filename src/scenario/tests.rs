@@ -439,7 +439,8 @@ fn backtests_pair_what_is_the_same_first() {
         })
         .collect();
     let until = "2026-03-03T00:00:00Z".parse().unwrap();
-    let play = |pack: &Pack| replay(&pack.rules, &pack.nothing, &events, until, &|_| {}).unwrap();
+    let play =
+        |pack: &Pack| replay(&pack.rules, &pack.nothing, &events, &[], until, &|_| {}).unwrap();
     let one = play(&rules("1", ""));
     let other = play(&rules("2", ", where: event.data.n >= 1"));
     let difference = compare(&one, &other);

@@ -105,6 +105,9 @@ steps:
   - emit: ping
   - call: child
   - escalate: up
+  - record: lead/1
+    delete: true
+  - metric: seen_total
   - log: ${steps.hook.status} ${steps.lead.stage} ${steps.mail.message.len() > 0}
 ---
 workflow: child
@@ -124,6 +127,26 @@ levels: [{ after: 0m, notify: [ana] }]
     assert_eq!(said, (Code::Fired, "in shadow mode: it performs nothing".to_owned()));
     assert!(sim.effects.is_empty(), "{:?}", sim.effects);
     assert_eq!(sim.field("lead/1", "stage"), adjutant::model::Value::Null);
+    let would: Vec<String> = sim
+        .state()
+        .records("metric", None, 100)
+        .expect("readable")
+        .iter()
+        .map(|record| format!("{} {}", record.address.id, record.fields["value"]))
+        .collect();
+    let expected =
+        [("w", "email"), ("w", "emit"), ("w", "escalate"), ("w", "metric"), ("w", "record")];
+    let mut expected: Vec<String> = expected
+        .iter()
+        .chain(&[("child", "webhook"), ("w", "webhook")])
+        .map(|(workflow, step)| {
+            format!("adjutant_shadow_total{{workflow=\"{workflow}\",would=\"{step}\"}} 1")
+        })
+        .collect();
+    expected.sort();
+    let mut would = would;
+    would.sort();
+    assert_eq!(would, expected, "what it would have done is counted");
     assert_eq!(lines(&mut sim), ["09:00:00 w: 200 new true", "#1 w done", "#2 child done"]);
 }
 

@@ -35,6 +35,9 @@ pub struct Run {
     /// What it waits for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Waiting>,
+    /// It decides and performs nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
 }
 
 /// Why something failed.
@@ -163,6 +166,7 @@ impl Run {
             began: run.began.to_string(),
             ended: run.ended.map(|at| at.to_string()),
             waits: if run.status.is_alive() { Waiting::new(run) } else { None },
+            shadow: run.shadow,
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn check(written: &[Written<'_>], records: &[Written<'_>], out: &mut 
     let Some(people) = shipped.iter().find(|shipped| shipped.kind == PERSON) else { return };
     for one in written {
         for (id, node) in named(one.root) {
-            person(&people, one.file, id, node, out);
+            person(people, one.file, id, node, out);
         }
     }
 }

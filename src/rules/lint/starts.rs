@@ -1,5 +1,6 @@
 //! How runs begin, and what that means for what they hear and see.
 
+use crate::model::Text;
 use crate::script;
 
 use super::super::diagnostic::Diagnostic;
@@ -58,6 +59,9 @@ fn without(one: &Written<'_>, begun: &Begun, out: &mut Vec<Diagnostic>) {
             let [("event" | "trigger", _), (attribute, span), rest @ ..] = &path[..] else {
                 continue;
             };
+            // What is nothing can be compared with; what is missing cannot even be read.
+            let made: fn(_, &Text, _, String) -> Diagnostic =
+                if *attribute == "subject" { Diagnostic::warning } else { Diagnostic::error };
             let (span, message, help) = match (begun, *attribute, rest) {
                 (Begun::Schedule, "subject", _) => (
                     span,
@@ -84,9 +88,9 @@ fn without(one: &Written<'_>, begun: &Begun, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let place = found.place(one.file, span);
-            let mut error = Diagnostic::error("unknown-attribute", &one.file.name, place, message);
-            error.help(help);
-            out.push(error);
+            let mut found = made("unknown-attribute", &one.file.name, place, message);
+            found.help(help);
+            out.push(found);
         }
     });
 }
