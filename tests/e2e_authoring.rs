@@ -295,8 +295,14 @@ fn reload_says_what_it_would_change_and_can_ask_the_scenarios_first() {
     {
         assert!(said.out.contains(line), "`{line}` is not in:\n{}", said.out);
     }
+    assert!(
+        said.out.contains("scenarios: 1 of 1 fail: `adjutant test` says which"),
+        "{}",
+        said.out
+    );
     let json = daemon.run(&["reload", "--plan", "--json"]).json();
     assert_eq!(json["changes"].as_array().unwrap().len(), 3, "{json}");
+    assert_eq!(json["scenarios"], json!({ "passed": 0, "failed": 1, "unread": false }), "{json}");
     // The scenario still expects the old subject.
     let said = daemon.run(&["reload", "--test"]);
     assert!(said.code == 1 && said.err.contains("nothing was changed"), "{said:?}");

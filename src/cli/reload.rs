@@ -5,13 +5,14 @@ use serde_json::json;
 
 use super::client::Client;
 use super::screen::{BAD, BOLD, DIM, Screen, put, styled};
-use super::{Exit, Failure, Globals, test};
+use super::test::{self, Tally};
+use super::{Exit, Failure, Globals};
 use crate::api::wire;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  adjutant reload --plan               what would change, and for how many runs
+  adjutant reload --plan               what would change, for how many runs, and whether scenarios pass
   adjutant reload --test               only if every scenario passes
   systemctl reload adjutant            the same by SIGHUP, without scenarios
 
@@ -35,7 +36,13 @@ pub(super) async fn run(
     let passed = !reload.test || test::passes(globals)?;
     if reload.plan {
         let answer = client.post::<wire::Plan>("/-/reload?plan=true", &json!({})).await?;
-        screen.show(&answer.json, |_| plan(&answer.value));
+        let tally = if reload.test { None } else { Some(test::tally(globals)?) };
+        let mut json = answer.json.clone();
+        if let Some(Tally { passed, failed, broken }) = tally {
+            json["scenarios"] = json!({ "passed": passed, "failed": failed, "unread": broken });
+        }
+        let said = tally.map_or_else(String::new, scenarios);
+        screen.show(&json, |_| format!("{}{said}", plan(&answer.value)));
     }
     if !passed {
         let failure = Failure::new(Exit::Failed, "scenarios fail: nothing was changed");
@@ -50,6 +57,21 @@ pub(super) async fn run(
         format!("in force: {workflows} workflows, {policies} escalation policies\n")
     });
     Ok(Exit::Fine)
+}
+
+/// Whether the scenarios pass, in a line.
+fn scenarios(tally: Tally) -> String {
+    let Tally { passed, failed, broken } = tally;
+    let text = match (passed, failed, broken) {
+        (0, 0, false) => return "there are no scenarios\n".to_owned(),
+        (_, 0, false) => return format!("scenarios: {passed} pass\n"),
+        (_, 0, true) => format!("scenarios: {passed} pass, and not all could be read"),
+        (_, _, false) => format!("scenarios: {failed} of {} fail", passed + failed),
+        (_, _, true) => {
+            format!("scenarios: {failed} of {} fail, and not all could be read", passed + failed)
+        }
+    };
+    format!("{}: `adjutant test` says which\n", styled(BAD, text))
 }
 
 fn plan(plan: &wire::Plan) -> String {

@@ -104,6 +104,29 @@ pub(super) fn passes(globals: &Globals) -> Result<bool, Failure> {
     Ok(once(&test, &place, told)? == Exit::Fine)
 }
 
+/// How the scenarios of the configured rules fare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Those that pass.
+    pub(super) passed: usize,
+    /// Those that do not.
+    pub(super) failed: usize,
+    /// Not all of them could be read.
+    pub(super) broken: bool,
+}
+
+/// Plays the scenarios of the configured rules and says nothing about them.
+pub(super) fn tally(globals: &Globals) -> Result<Tally, Failure> {
+    let found = Place::of(&[], &config_or_fail(globals)?).load();
+    let clock = Clock::start();
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let ended = scenario::run(&found.units, jobs, false, &|| clock.mono(), &|_, _| {});
+    let passes = |ended: &&Ended| ended.0.as_ref().is_ok_and(|tried| tried.failures.is_empty());
+    let passed = ended.iter().filter(passes).count();
+    let broken = found.diagnostics.iter().any(Diagnostic::is_error);
+    Ok(Tally { passed, failed: ended.len() - passed, broken })
+}
+
 /// Who is told what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {

@@ -35,6 +35,7 @@ mod reports;
 mod ruleset;
 mod schedule;
 pub mod schema;
+mod schema_examples;
 mod step_common;
 #[cfg(test)]
 mod step_echo;

@@ -9,6 +9,7 @@ use serde_json::{Map, Value as Json, json};
 use super::codes;
 use super::decode::{Definition, Holds, Key, State, Table};
 use super::keys;
+use super::schema_examples as examples;
 
 /// The dialect that every editor knows.
 const DIALECT: &str = "http://json-schema.org/draft-07/schema#";
@@ -120,8 +121,9 @@ pub fn object(table: &'static Table) -> Json {
 
 fn with_keys(what: &str, keys: impl Iterator<Item = &'static Key> + Clone) -> Json {
     let allowed = keys.clone().filter(|key| key.state != State::Later);
-    let properties: Map<String, Json> =
-        allowed.map(|key| (key.name.to_owned(), described(key.holds, key.about))).collect();
+    let properties: Map<String, Json> = allowed
+        .map(|key| (key.name.to_owned(), described(what, key.name, key.holds, key.about)))
+        .collect();
     let required: Vec<&str> =
         keys.filter(|key| key.state == State::Required).map(|key| key.name).collect();
     json!({
@@ -139,7 +141,8 @@ fn steps() -> Vec<Json> {
         .map(|(step, fields)| {
             let all = fields.keys.iter().chain(keys::COMMON.keys);
             let mut kind = with_keys(step.about, all);
-            kind["properties"][step.main] = described(step.holds, step.about);
+            kind["properties"][step.main] =
+                described(step.about, step.main, step.holds, step.about);
             if let Some(required) = kind["required"].as_array_mut() {
                 required.insert(0, step.main.into());
             }
@@ -152,8 +155,9 @@ fn triggers() -> Vec<Json> {
     keys::TRIGGERS.iter().filter_map(|trigger| trigger.table.as_ref()).map(object).collect()
 }
 
-/// The shape of a value with what it is for, and an example from the words that say so.
-fn described(holds: Holds, about: &str) -> Json {
+/// The shape of the value of a key of the object that `what` describes, with what it is for, and an example: from
+/// the words that say so, or of those that teach.
+fn described(what: &str, key: &str, holds: Holds, about: &str) -> Json {
     let mut shape = self::shape(holds);
     // Beside `$ref` nothing else counts in draft-07.
     if shape.get("$ref").is_some() {
@@ -163,6 +167,8 @@ fn described(holds: Holds, about: &str) -> Json {
     let example =
         about.split('`').nth(1).filter(|_| matches!(holds, Holds::Text | Holds::Duration));
     if let Some(example) = example {
+        shape["examples"] = json!([example]);
+    } else if let Some(example) = examples::of(what, key) {
         shape["examples"] = json!([example]);
     }
     shape

@@ -61,8 +61,10 @@ fn openings(mode: Mode) {
         copy_dir(&place, &opened);
         let opening = trace_child(&opened, seed, mode, "reopen");
         let mut second = Disk::new(read_files(&place), &opening);
-        let mut cuts: Vec<usize> =
-            (0..IMAGES).map(|_| random.below(opening.moments.len() as u64 + 1) as usize).collect();
+        // Both ends of it always, so that there are images before and after the new snapshot.
+        let end = opening.moments.len();
+        let between = (2..IMAGES).map(|_| random.below(end as u64 + 1) as usize);
+        let mut cuts: Vec<usize> = [0, end].into_iter().chain(between).collect();
         cuts.sort_unstable();
         for cut in cuts {
             second.advance(cut);

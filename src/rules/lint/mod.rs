@@ -2,6 +2,7 @@
 
 mod args;
 mod branches;
+mod circles;
 mod empty;
 mod fields;
 mod rows;
@@ -48,7 +49,7 @@ pub(super) fn check(
         let talk = talk::Talk::of(written);
         talk.unheard(out);
         talk.misheard(out);
-        talk.circles(out);
+        circles::check(&talk, out);
         talk.unmade(hooks, out);
         fields::same_field(written, out);
         args::unknown(written, &broken, out);

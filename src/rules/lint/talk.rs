@@ -1,4 +1,4 @@
-//! Who says what to whom: waits for what nobody says, and events that go round in a circle.
+//! Who says what to whom: waits for what nobody says, and events that nobody makes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -38,15 +38,15 @@ const MADE: [&str; 7] = [
 /// Who says what to whom.
 pub(super) struct Talk<'s> {
     /// Types that steps emit, by workflow.
-    emitted: Vec<(&'s str, &'s str, At<'s>)>,
+    pub(super) emitted: Vec<(&'s str, &'s str, At<'s>)>,
     /// Who calls or raises whom.
-    calls: Vec<(&'s str, &'s str)>,
+    pub(super) calls: Vec<(&'s str, &'s str)>,
     /// Types that triggers take, by workflow.
-    triggers: Vec<(&'s str, &'s str, At<'s>)>,
+    pub(super) triggers: Vec<(&'s str, &'s str, At<'s>)>,
     /// Types that runs wait for.
     waits: Vec<(&'s str, At<'s>)>,
     /// Workflows that choose among types themselves.
-    chosen: BTreeSet<&'s str>,
+    pub(super) chosen: BTreeSet<&'s str>,
 }
 
 impl<'s> Talk<'s> {
@@ -107,17 +107,20 @@ impl<'s> Talk<'s> {
         for (kind, _) in &self.waits {
             *waits.entry(kind).or_default() += 1;
         }
+        let patterns: Vec<&str> =
+            known.iter().copied().filter(|kind| kind.ends_with('*')).collect();
+        let mut slips = Slips::default();
         for (kind, (file, span)) in &self.waits {
             let said = known.contains(kind)
                 || kind.contains('*')
                 || DAEMON.iter().any(|prefix| kind.starts_with(prefix))
-                || known.iter().any(|other| takes(other, kind));
+                || patterns.iter().any(|other| takes(other, kind));
             // Waited for more than once it is no slip of the fingers.
             if said || waits.get(kind).is_some_and(|count| *count > 1) {
                 continue;
             }
             let mut others = known.iter().chain(waits.keys().filter(|other| *other != kind));
-            if let Some(near) = others.find(|other| is_slip(kind, other)) {
+            if let Some(near) = others.find(|other| slips.is_one(kind, other)) {
                 let message = format!("no rule emits or takes `{kind}`");
                 let mut warning =
                     Diagnostic::warning("unheard-event", &file.name, span.clone(), message);
@@ -136,94 +139,20 @@ impl<'s> Talk<'s> {
         for (_, kind, _) in &self.triggers {
             *triggers.entry(kind).or_default() += 1;
         }
+        let mut slips = Slips::default();
         for (_, kind, (file, span)) in &self.triggers {
-            let known =
-                emitted.contains(kind) || triggers.get(kind).is_some_and(|count| *count > 1);
-            let near = emitted.iter().find(|other| is_slip(kind, other));
-            // What is emitted and taken by somebody else is another type.
-            let Some(near) = near.filter(|near| !known && !triggers.contains_key(*near)) else {
+            if emitted.contains(kind) || triggers.get(kind).is_some_and(|count| *count > 1) {
                 continue;
-            };
+            }
+            // What is emitted and taken by somebody else is another type.
+            let mut others = emitted.iter().filter(|other| !triggers.contains_key(**other));
+            let Some(near) = others.find(|other| slips.is_one(kind, other)) else { continue };
             let message = format!("no rule emits `{kind}`, and none takes `{near}`");
             let mut warning =
                 Diagnostic::warning("unheard-event", &file.name, span.clone(), message);
             warning.help(format!("did you mean `{near}`?"));
             out.push(warning);
         }
-    }
-
-    /// Workflows that start each other, or themselves, by events.
-    pub(super) fn circles(&self, out: &mut Vec<Diagnostic>) {
-        let mut told: BTreeSet<Vec<&str>> = BTreeSet::new();
-        for (from, kind, (file, span)) in &self.emitted {
-            // What a called one emits comes of its caller.
-            let callers = self.calls.iter().filter(|(_, callee)| callee == from);
-            let goals = std::iter::once(*from).chain(callers.map(|(caller, _)| *caller));
-            for goal in goals {
-                let (mut path, mut seen) = (vec![goal], BTreeSet::new());
-                let Some(round) = self.back_to(goal, kind, &mut path, &mut seen) else { continue };
-                let mut members = round.clone();
-                members.sort_unstable();
-                members.dedup();
-                if !told.insert(members) {
-                    continue;
-                }
-                let round = round.join(" → ");
-                let message = format!("`{kind}` comes back to the workflow that emits it: {round}");
-                let mut warning =
-                    Diagnostic::warning("event-loop", &file.name, span.clone(), message);
-                let ends = "an event is not offered to a workflow that caused it, so the circle ends there";
-                warning.help(format!("{ends}; emit another type, or say `own: true` on the trigger if each round is meant"));
-                out.push(warning);
-            }
-        }
-    }
-
-    /// The way by which an event of `kind` starts `goal`, along what workflows emit.
-    fn back_to(
-        &self,
-        goal: &str,
-        kind: &str,
-        path: &mut Vec<&'s str>,
-        seen: &mut BTreeSet<&'s str>,
-    ) -> Option<Vec<&'s str>> {
-        for (workflow, pattern, _) in &self.triggers {
-            if !takes(pattern, kind) || self.chosen.contains(workflow) {
-                continue;
-            }
-            if *workflow == goal {
-                path.push(workflow);
-                return Some(path.clone());
-            }
-            // Where no way led to the goal before, none does now.
-            if !seen.insert(workflow) {
-                continue;
-            }
-            path.push(workflow);
-            for next in self.emits(workflow) {
-                if let Some(found) = self.back_to(goal, next, path, seen) {
-                    return Some(found);
-                }
-            }
-            path.pop();
-        }
-        None
-    }
-
-    /// What a workflow and those that it calls emit.
-    fn emits(&self, workflow: &'s str) -> impl Iterator<Item = &'s str> {
-        let mut below = vec![workflow];
-        let mut at = 0;
-        while let Some(one) = below.get(at).copied() {
-            let callees = self.calls.iter().filter(|(caller, _)| *caller == one);
-            let callees =
-                callees.map(|(_, callee)| *callee).filter(|callee| !below.contains(callee));
-            let callees: Vec<_> = callees.collect();
-            below.extend(callees);
-            at += 1;
-        }
-        let emitted = self.emitted.iter().filter(move |(from, ..)| below.contains(from));
-        emitted.map(|(_, kind, _)| *kind)
     }
 
     /// Types like those that the daemon makes, which it never makes.
@@ -255,17 +184,35 @@ impl<'s> Talk<'s> {
     }
 }
 
-/// Whether one of two types is probably the other, mistyped: a letter or two, in a longer word.
-fn is_slip(one: &str, other: &str) -> bool {
-    /// Letters that may differ.
-    const SLIPS: usize = 2;
-    /// Letters a type must have for two of them to be a slip.
-    const LONG: usize = 8;
-    // `unsubscribed` and `reopened` are words of their own.
-    let last = |kind: &'_ str| kind.rsplit('.').next().unwrap_or_default().to_owned();
-    let (a, b) = (last(one), last(other));
-    let other_word = a != b && (a.ends_with(&b) || b.ends_with(&a));
-    one.len() >= LONG && !other_word && strsim::damerau_levenshtein(one, other) <= SLIPS
+/// Looks for slips of the fingers.
+#[derive(Default)]
+struct Slips {
+    compared: usize,
+}
+
+impl Slips {
+    /// Types that are compared letter by letter: a second's work. In a set that large nobody reads them all.
+    const COMPARED: usize = 500_000;
+
+    /// Whether one of two types is probably the other, mistyped: a letter or two, in a longer word.
+    fn is_one(&mut self, one: &str, other: &str) -> bool {
+        /// Letters that may differ.
+        const SLIPS: usize = 2;
+        /// Letters a type must have for two of them to be a slip.
+        const LONG: usize = 8;
+        if one.len() < LONG
+            || one.len().abs_diff(other.len()) > SLIPS
+            || self.compared >= Self::COMPARED
+        {
+            return false;
+        }
+        self.compared += 1;
+        // `unsubscribed` and `reopened` are words of their own.
+        let last = |kind: &'_ str| kind.rsplit('.').next().unwrap_or_default().to_owned();
+        let (a, b) = (last(one), last(other));
+        let other_word = a != b && (a.ends_with(&b) || b.ends_with(&a));
+        !other_word && strsim::damerau_levenshtein(one, other) <= SLIPS
+    }
 }
 
 fn takes(pattern: &str, kind: &str) -> bool {
