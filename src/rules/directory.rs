@@ -162,7 +162,9 @@ impl Directory {
 
     /// Whether there is one of this name.
     pub(super) fn knows(&self, sort: Sort, name: &str) -> bool {
-        self.names(sort).any(|known| known == name)
+        self.declared(sort, name).is_some()
+            || sort == Sort::Endpoint && self.endpoints.contains(name)
+            || sort == Sort::Purpose && BUILT_IN_PURPOSES.contains(&name)
     }
 
     /// All names of a sort.

@@ -116,7 +116,7 @@ impl<'s> Talk<'s> {
                 || DAEMON.iter().any(|prefix| kind.starts_with(prefix))
                 || patterns.iter().any(|other| takes(other, kind));
             // Waited for more than once it is no slip of the fingers.
-            if said || waits.get(kind).is_some_and(|count| *count > 1) {
+            if said || slips.are_done() || waits.get(kind).is_some_and(|count| *count > 1) {
                 continue;
             }
             let mut others = known.iter().chain(waits.keys().filter(|other| *other != kind));
@@ -141,7 +141,9 @@ impl<'s> Talk<'s> {
         }
         let mut slips = Slips::default();
         for (_, kind, (file, span)) in &self.triggers {
-            if emitted.contains(kind) || triggers.get(kind).is_some_and(|count| *count > 1) {
+            let known =
+                emitted.contains(kind) || triggers.get(kind).is_some_and(|count| *count > 1);
+            if known || slips.are_done() {
                 continue;
             }
             // What is emitted and taken by somebody else is another type.
@@ -191,8 +193,13 @@ struct Slips {
 }
 
 impl Slips {
-    /// Types that are compared letter by letter: a second's work. In a set that large nobody reads them all.
-    const COMPARED: usize = 500_000;
+    /// Types that are compared: a second's work. In a set so large that it is not enough nobody reads them all.
+    const COMPARED: usize = 1_000_000;
+
+    /// Whether no more are looked for.
+    const fn are_done(&self) -> bool {
+        self.compared >= Self::COMPARED
+    }
 
     /// Whether one of two types is probably the other, mistyped: a letter or two, in a longer word.
     fn is_one(&mut self, one: &str, other: &str) -> bool {
@@ -200,13 +207,10 @@ impl Slips {
         const SLIPS: usize = 2;
         /// Letters a type must have for two of them to be a slip.
         const LONG: usize = 8;
-        if one.len() < LONG
-            || one.len().abs_diff(other.len()) > SLIPS
-            || self.compared >= Self::COMPARED
-        {
+        self.compared += 1;
+        if one.len() < LONG || one.len().abs_diff(other.len()) > SLIPS || self.are_done() {
             return false;
         }
-        self.compared += 1;
         // `unsubscribed` and `reopened` are words of their own.
         let last = |kind: &'_ str| kind.rsplit('.').next().unwrap_or_default().to_owned();
         let (a, b) = (last(one), last(other));
