@@ -1,10 +1,11 @@
 //! `adjutant check`: are the rules, plugins, templates and the configuration sound?
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::rule_files::{self, Checked};
+use super::rule_files::{self, Checked, same};
 use super::screen::{self, BAD, BOLD, styled};
 use super::{Exit, Failure, Globals};
 use crate::daemon::Config;
@@ -109,7 +110,9 @@ fn scenarios<'p>(
     let mut listed: Vec<PathBuf> =
         folders.into_iter().flat_map(|folder| scenario::find(folder)).collect();
     listed.sort();
-    listed.dedup();
+    // Folders may lie in one another, and be named in several ways.
+    let mut known = BTreeSet::new();
+    listed.retain(|path| known.insert(path.canonicalize().unwrap_or_else(|_| path.clone())));
     for path in listed {
         match source_file(&path, FILE_BYTES as u64) {
             // Folders of other tests may hold any YAML.
@@ -204,10 +207,6 @@ fn list(counted: &[(usize, &str, &str)]) -> String {
 
 fn number(count: usize, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
-}
-
-fn same(one: &Path, other: &Path) -> bool {
-    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 fn is_in(file: &str, only: &[PathBuf]) -> bool {

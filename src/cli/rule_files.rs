@@ -59,3 +59,8 @@ pub(super) fn check(rules: &[PathBuf], plugins: &[PathBuf], context: &Context) -
         Err(found) => Checked { sources, rules: None, found },
     }
 }
+
+/// Whether two paths are one.
+pub(super) fn same(one: &Path, other: &Path) -> bool {
+    matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
+}

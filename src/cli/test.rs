@@ -145,7 +145,11 @@ impl Place {
     fn of(paths: &[PathBuf], config: &Config) -> Self {
         let mut plugins = rule_files::plugins(config);
         let own = paths.iter().map(|path| path.join("plugins")).filter(|path| path.is_dir());
-        plugins.extend(own);
+        for path in own {
+            if !plugins.iter().any(|known| rule_files::same(known, &path)) {
+                plugins.push(path);
+            }
+        }
         let mut rules = config.rules.clone();
         let folders = paths.iter().filter(|path| path.is_dir());
         // A folder inside a configured one is a part of that; any other is a set of its own.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::script;
 
 use super::compile::{Cx, Place};
+use super::lint::may_miss;
 use super::suggest;
 use super::yaml::Node;
 
@@ -40,8 +41,9 @@ impl Cx<'_> {
             };
             match *root {
                 "event" | "trigger" if place.sees(root) => {
-                    if let Some((message, help)) = no_attribute(first) {
-                        say(at, message, help);
+                    let wrong = no_attribute(first).filter(|_| !may_miss(source, at));
+                    if let Some((message, near)) = wrong {
+                        say(at, message, meant(near, first));
                     }
                 }
                 "error" if place.sees_error() && !ERROR.contains(first) => {
@@ -64,9 +66,10 @@ impl Cx<'_> {
                             suggest::hint(member, known.iter().copied()).unwrap_or_default(),
                         );
                     } else if let (&"event", [(attribute, at), ..]) = (member, rest)
-                        && let Some((message, help)) = no_attribute(attribute)
+                        && let Some((message, near)) = no_attribute(attribute)
+                        && !may_miss(source, at)
                     {
-                        say(at, message, help);
+                        say(at, message, meant(near, attribute));
                     }
                 }
                 _ => {}
@@ -75,14 +78,17 @@ impl Cx<'_> {
     }
 }
 
-/// Why this is no attribute of an event. One that is like none of them may be an extension of its sender.
-pub(super) fn no_attribute(name: &str) -> Option<(String, String)> {
+/// Why this is no attribute of an event, and the one that was meant. One that is like none of them may be an extension of its sender.
+pub(super) fn no_attribute(name: &str) -> Option<(String, &'static str)> {
     if EVENT.contains(&name) {
         return None;
     }
     let near = suggest::nearest(name, EVENT)?;
-    let help = format!(
-        "did you mean `{near}`? An attribute that its sender adds is read by `.get(\"{name}\")`"
-    );
-    Some((format!("an event has no attribute `{name}`"), help))
+    Some((format!("an event has no attribute `{name}`"), near))
+}
+
+fn meant(near: &str, written: &str) -> String {
+    format!(
+        "did you mean `{near}`? An attribute that its sender adds is read by `.get(\"{written}\")`"
+    )
 }

@@ -195,7 +195,13 @@ impl Cx<'_> {
     ) -> Option<Condition> {
         let source = self.sink.raw(node, what)?;
         let trimmed = source.trim();
-        if let Some(inner) = trimmed.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')) {
+        let holes = crate::script::holes(trimmed);
+        if trimmed.starts_with("${") && !holes.is_empty() {
+            let mut inner = trimmed.to_owned();
+            for hole in holes.iter().rev() {
+                inner.replace_range(hole.end..=hole.end, "");
+                inner.replace_range(hole.start - 2..hole.start, "");
+            }
             let message = format!("`{what}` is an expression already: it takes no `${{…}}`");
             self.sink
                 .error("expression", node.head(), message)
@@ -300,13 +306,13 @@ impl Cx<'_> {
         }
         match Shape::parse(self.sandbox, text, &place.names(&self.local.items)) {
             Ok(shape) => {
-                if let Some(inner) = expressions::braced(text) {
+                let names = place.names(&self.local.items).0;
+                if let Some(inner) = expressions::braced(text, &names) {
                     let message = format!("`{{{{ {inner} }}}}` is text here, not an expression");
                     self.sink
                         .warning("braces", node.head(), message)
                         .help(format!("rules write `${{{inner}}}`; `{{{{ }}}}` is for templates"));
                 }
-                let names = place.names(&self.local.items).0;
                 if let Some((written, path)) = expressions::near_hole(text, &names) {
                     let message = format!("`{written}` is text here, not a value");
                     self.sink

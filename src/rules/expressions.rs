@@ -24,11 +24,15 @@ pub(super) fn is_path<N: AsRef<str>>(text: &str, names: &[N]) -> bool {
     names.iter().any(|name| name.as_ref() == first) && rest.split('.').all(is_name)
 }
 
-/// What stands in the first `{{ … }}` of a text: how templates write an expression.
-pub(super) fn braced(text: &str) -> Option<&str> {
+/// What stands in the first `{{ … }}` of a text, if it begins with one of these names: how templates write an
+/// expression.
+pub(super) fn braced<'t, N: AsRef<str>>(text: &'t str, names: &[N]) -> Option<&'t str> {
     let (_, rest) = text.split_once("{{")?;
     let (inner, _) = rest.split_once("}}")?;
-    Some(inner.trim()).filter(|inner| !inner.contains("${"))
+    let inner = inner.trim();
+    let first = inner.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).next()?;
+    let is_known = names.iter().any(|name| name.as_ref() == first);
+    Some(inner).filter(|inner| is_known && !inner.contains("${"))
 }
 
 /// A path in braces, or behind a `$`, that is no hole: `{event.data.id}`, `$event.data.id`, `$(vars.x)`. Gives it
@@ -37,7 +41,11 @@ pub(super) fn near_hole<'t, N: AsRef<str>>(
     text: &'t str,
     names: &[N],
 ) -> Option<(&'t str, &'t str)> {
+    let holes = crate::script::holes(text);
     for (at, sign) in text.match_indices(['{', '$']) {
+        if holes.iter().any(|hole| hole.contains(&at)) {
+            continue;
+        }
         let before = text[..at].chars().next_back();
         let rest = &text[at + 1..];
         let (open, close) = match (sign, rest.chars().next()) {

@@ -23,8 +23,13 @@ impl Cx<'_> {
         lenient: bool,
     ) {
         let sees = |name: &str| place.sees(name);
+        let items = self.local.items.clone();
         self.check_members(node, source, from, place);
         self.used.words.extend(expressions::callable(source).map(Text::from));
+        let hidden = script::parameters(source);
+        let sees = |name: &str| {
+            sees(name) && !hidden.contains(&name) && !items.iter().any(|item| **item == *name)
+        };
         for (mention, span) in expressions::mentions(source) {
             let file = &self.sink.file.text;
             let within = span.clone();
@@ -94,8 +99,8 @@ fn member_of(source: &str, id: &Range<usize>) -> Option<Text> {
         .into_iter()
         .find(|path| path.get(1).is_some_and(|(_, span)| span == id))?;
     let (member, span) = path.get(2)?;
-    let asked =
-        source[..span.start].contains("?.") || source.contains("??") || source.contains("if ");
+    let asks = ["??", "if ", "&&", "||"].iter().any(|sign| source.contains(sign));
+    let asked = asks || source[..span.start].contains("?.");
     (!asked).then(|| Text::from(*member))
 }
 

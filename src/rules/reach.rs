@@ -121,9 +121,23 @@ fn missable(
         return None;
     }
     let name = &read.name;
+    // Who asks for it elsewhere has thought of it.
+    let asks = |other: &Read| other.of == Of::Step && other.name == *name && other.member.is_none();
+    let inside = |fan: &Step| {
+        fan.guard.is_some()
+            && matches!(fan.action, Action::ForEach(_) | Action::Parallel(_))
+            && reader.path.strip_prefix(&*fan.path).is_some_and(|rest| rest.starts_with('.'))
+    };
+    // And what stands between the two may have ended the run where it is not there.
+    let ends = |step: &Step| matches!(step.action, Action::Stop(_) | Action::Fail(_));
+    let between = steps.get(*left as usize..read.at as usize).unwrap_or_default();
+    let ended = giver.guard.is_some() && between.iter().any(ends);
+    if ended || reads.iter().any(asks) || steps.iter().any(inside) {
+        return None;
+    }
     if giver.guard.is_some() {
         let help = format!(
-            "where it was left out it is nothing: `steps.{name}?.{member}`, or the same `if` here"
+            "where it was left out it is nothing: `steps.{name}?.{member} ?? …`, or the same `if` here"
         );
         return Some(("its step has an `if`", help));
     }

@@ -33,8 +33,8 @@ fn gathered() -> Found {
         let text = example.text.split("#### ").next().unwrap_or_default();
         let file = SourceFile::new("example.yaml", format!("{text}\n"));
         for document in yaml::parse(&file, &mut Vec::new()).documents {
-            let kinds = document.root.entries().unwrap_or_default().iter();
-            let table = kinds.filter_map(|entry| keys::document(&entry.key)?.table.as_ref()).next();
+            let mut kinds = document.root.entries().unwrap_or_default().iter();
+            let table = kinds.find_map(|entry| keys::document(&entry.key)?.table.as_ref());
             if let Some(table) = table {
                 object(&document.root, table.what, &mut table.keys.iter(), &mut found);
             }
@@ -74,18 +74,30 @@ fn within(node: &Node, holds: Holds, found: &mut Found) {
     match (holds, &node.kind) {
         (Holds::Object(one), Kind::Map(_)) => table(one, found),
         (Holds::ListOf(item), Kind::List(items)) => {
-            items.iter().for_each(|node| within(node, *item, found));
+            for node in items {
+                within(node, *item, found);
+            }
         }
         (Holds::MapOf(value), Kind::Map(entries)) => {
-            entries.iter().for_each(|entry| within(&entry.value, *value, found));
+            for entry in entries {
+                within(&entry.value, *value, found);
+            }
         }
-        (Holds::Any(kinds), _) => kinds.iter().for_each(|kind| within(node, *kind, found)),
+        (Holds::Any(kinds), _) => {
+            for kind in kinds {
+                within(node, *kind, found);
+            }
+        }
         (Holds::Ref(Definition::Steps), Kind::List(steps)) => {
-            steps.iter().for_each(|node| step(node, found));
+            for node in steps {
+                step(node, found);
+            }
         }
         (Holds::Ref(Definition::Trigger), Kind::Map(entries)) => {
             let main = entries.iter().find_map(|entry| keys::trigger(&entry.key)?.table.as_ref());
-            main.into_iter().for_each(|main| table(main, found));
+            if let Some(main) = main {
+                table(main, found);
+            }
         }
         (Holds::Ref(Definition::Filter), Kind::Map(_)) => {
             let by_record = node.get("record").is_some();

@@ -27,11 +27,17 @@ impl Cx<'_> {
         hours: Option<&Name>,
     ) -> Option<Duration> {
         let text = self.sink.raw(node, what)?;
-        let found = self.duration_text(node, what, text)?;
+        let found = self.duration_text(node, what, text, false)?;
         self.needs_hours(node, found, hours)
     }
 
-    fn duration_text(&mut self, node: &Node, what: &str, text: &str) -> Option<Duration> {
+    fn duration_text(
+        &mut self,
+        node: &Node,
+        what: &str,
+        text: &str,
+        zero: bool,
+    ) -> Option<Duration> {
         if text.contains("${") {
             self.sink
                 .error("not-literal", node.head(), format!("`{what}` must be a literal duration"))
@@ -45,11 +51,11 @@ impl Cx<'_> {
                     .help(YEARS_IN);
                 None
             }
-            Ok(duration) if duration.is_zero() && !MAY_BE_ZERO.contains(&what) => {
+            Ok(duration) if duration.is_zero() && !zero && !MAY_BE_ZERO.contains(&what) => {
                 let message = format!("`{what}: {text}` is no time at all");
                 self.sink
                     .error("duration", node.head(), message)
-                    .help(format!("give it a length, such as `5m`, or leave `{what}` out"));
+                    .help("give it a length, such as `5m`");
                 None
             }
             Ok(duration) => Some(duration),
@@ -105,7 +111,7 @@ impl Cx<'_> {
     /// A literal duration that elapses through nights.
     pub(super) fn elapsed(&mut self, node: &Node, what: &str) -> Option<Span> {
         let text = self.sink.raw(node, what)?;
-        let duration = self.duration_text(node, what, text)?;
+        let duration = self.duration_text(node, what, text, false)?;
         if duration.elapsed().is_none() {
             let message = format!("`{what}` cannot count open time");
             self.sink.error("duration", node.head(), message).help("use s, m, h or d");
@@ -133,7 +139,8 @@ impl Cx<'_> {
             self.sink.error("duration", node.head(), message).help(INSTANT_FORM);
             return None;
         }
-        let duration = self.duration_text(node, what, text)?;
+        // A wait of no time at all asks whether it has come already.
+        let duration = self.duration_text(node, what, text, what == "timeout")?;
         self.needs_hours(node, duration, hours)?;
         Some(Shape::Literal(Value::text(text)))
     }

@@ -59,7 +59,34 @@ pub fn paths(source: &str) -> Vec<Vec<(&str, Range<usize>)>> {
             .map_while(|step| if step.call { None } else { word(step.range.clone()) });
         Some(std::iter::once(root).chain(steps).collect())
     };
-    chains(source).iter().filter_map(path).collect()
+    let own = parameters(source);
+    let is_given = |path: &Vec<(&str, Range<usize>)>| !own.contains(&path[0].0);
+    chains(source).iter().filter_map(path).filter(is_given).collect()
+}
+
+/// The parameters of every closure: `a` and `b` of `|a, b| …`, which hide what has the same name outside.
+#[must_use]
+pub fn parameters(source: &str) -> Vec<&str> {
+    let tokens = lex(source);
+    let mut found = Vec::new();
+    for (at, token) in tokens.iter().enumerate() {
+        if !token.is(source, "|") {
+            continue;
+        }
+        let mut names = Vec::new();
+        for token in &tokens[at + 1..] {
+            match token.kind {
+                Kind::Word => names.push(token.of(source)),
+                _ if token.is(source, ",") => {}
+                _ if token.is(source, "|") => {
+                    found.append(&mut names);
+                    break;
+                }
+                _ => break,
+            }
+        }
+    }
+    found
 }
 
 /// The path as written, up to and including the step that stands at `offset`.
@@ -225,6 +252,15 @@ mod tests {
         for (word, range) in found.iter().flatten() {
             assert_eq!(&source[range.clone()], *word);
         }
+    }
+
+    #[test]
+    fn parameters_of_closures_hide_what_is_outside() {
+        let source = "event.l.filter(|event, n| event.date > n.x || vars.a).len()";
+        assert_eq!(parameters(source), ["event", "n"]);
+        let words: Vec<&str> = paths(source).iter().map(|path| path[0].0).collect();
+        assert_eq!(words, ["vars"], "who names one `event` may mean it everywhere");
+        assert!(parameters("a || b | c").is_empty());
     }
 
     #[test]

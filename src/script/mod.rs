@@ -27,7 +27,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-pub use chains::paths;
+pub use chains::{parameters, paths};
 pub use condition::{Condition, Test};
 pub use error::{EvalError, ScriptError};
 pub use foresee::{Check, Constant, Foreseen, Path, Want};

@@ -51,10 +51,15 @@ pub(super) fn unknown(written: &[Written<'_>], broken: &BTreeSet<Text>, out: &mu
         if silent || broken.contains(&one.file.name) {
             continue;
         }
+        let asked = Asked::of(one.root);
+        if asked.for_any {
+            continue;
+        }
         expressions(one.root, "", &mut |found| {
             for path in script::paths(found.source) {
                 let [("args", _), (name, span), ..] = &path[..] else { continue };
-                if passed.names.contains(name) || found.may_miss(span) {
+                let known = passed.names.contains(name) || asked.names.contains(*name);
+                if known || found.may_miss(span) {
                     continue;
                 }
                 let place = found.place(one.file, span);
@@ -66,10 +71,46 @@ pub(super) fn unknown(written: &[Written<'_>], broken: &BTreeSet<Text>, out: &mu
                 }
                 let near = suggest::hint(name, passed.names.iter().copied());
                 error.help(near.unwrap_or_else(|| {
-                    format!("pass it where `{}` is called: `args: {{ {name}: … }}`", one.name)
+                    if passed.called {
+                        format!("pass it where `{}` is called: `args: {{ {name}: … }}`", one.name)
+                    } else {
+                        format!(
+                            "nobody calls `{}`, and what triggers start has no `args`",
+                            one.name
+                        )
+                    }
                 }));
                 out.push(error);
             }
         });
+    }
+}
+
+/// What a document asks about its arguments before it reads them.
+#[derive(Default)]
+struct Asked {
+    names: BTreeSet<String>,
+    /// Whether there are any at all.
+    for_any: bool,
+}
+
+impl Asked {
+    fn of(root: &Node) -> Self {
+        let mut asked = Self::default();
+        expressions(root, "", &mut |found| {
+            let source = found.source;
+            if !source.contains("args") {
+                return;
+            }
+            let ways = ["args.is_empty", "args.len", "args.keys"];
+            asked.for_any |= ways.iter().any(|way| source.contains(way));
+            // `args?.name`, `"name" in args`, `args.contains("name")`
+            let optional =
+                source.match_indices("args?.").map(|(at, way)| &source[at + way.len()..]);
+            let name = |c: &char| c.is_ascii_alphanumeric() || *c == '_';
+            asked.names.extend(optional.map(|rest| rest.chars().take_while(name).collect()));
+            asked.names.extend(source.split('"').skip(1).step_by(2).map(str::to_owned));
+        });
+        asked
     }
 }

@@ -10,6 +10,8 @@ mod starts;
 mod talk;
 mod walk;
 
+pub(super) use walk::may_miss;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -55,11 +57,12 @@ pub(super) fn check(
         args::unknown(written, &broken, out);
         rows::check(written, records, out);
     }
+    let called = walk::called(written);
     for one in written.iter().filter(|one| !broken.contains(&one.file.name)) {
         for steps in walk::blocks(one.root) {
             branches::unreachable(one.file, steps, out);
         }
         empty::may_be_empty(one, out);
-        starts::check(one, out);
+        starts::check(one, called.contains(one.name), out);
     }
 }

@@ -42,15 +42,16 @@ pub(super) fn check(written: &[Written<'_>], records: &[Written<'_>], out: &mut 
     for one in written {
         each_step(one.root, &mut |step| {
             let Some(address) = step.get("record") else { return };
-            let Some((kind, id)) = address.scalar().and_then(|scalar| scalar.text.split_once('/'))
-            else {
-                return;
-            };
+            let Some(text) = address.scalar().map(|scalar| scalar.text.as_str()) else { return };
             let writes =
                 ["set", "create", "unset", "delete"].iter().any(|key| step.get(key).is_some());
             if !writes {
                 return;
             }
+            let Some((kind, id)) = text.split_once('/') else {
+                kept.insert(text);
+                return;
+            };
             let rows = shipped.iter().find(|shipped| shipped.kind == kind);
             let Some((rows, row)) = rows.and_then(|rows| Some((rows, rows.row(id)?))) else {
                 kept.insert(kind);

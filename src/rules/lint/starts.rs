@@ -12,10 +12,12 @@ use super::walk::{each_step, expressions};
 const OF_TRIGGERS: [&str; 7] = ["if", "key", "mode", "max", "throttle", "debounce", "enabled"];
 
 /// What one workflow says that does nothing, or that is never there.
-pub(super) fn check(one: &Written<'_>, out: &mut Vec<Diagnostic>) {
+pub(super) fn check(one: &Written<'_>, called: bool, out: &mut Vec<Diagnostic>) {
     let triggers = one.root.get("triggers").and_then(Node::items);
     match triggers {
         Some([]) => options(one, out),
+        // The event may be its caller's.
+        _ if called => {}
         Some(all) if all.iter().all(|trigger| trigger.get("schedule").is_some()) => {
             without(one, &Begun::Schedule, out);
             deaf(one, out);
@@ -84,7 +86,8 @@ fn without(one: &Written<'_>, begun: &Begun, out: &mut Vec<Diagnostic>) {
                 }
                 _ => continue,
             };
-            if found.may_miss(span) {
+            let after = found.source[span.end..].trim_start();
+            if found.may_miss(span) || after.starts_with("==") || after.starts_with("!=") {
                 continue;
             }
             let place = found.place(one.file, span);
@@ -130,10 +133,15 @@ fn other_subject(one: &Written<'_>, out: &mut Vec<Diagnostic>) {
                 let [("event", _), ("subject", span)] = &path[..] else { continue };
                 let after = found.source[span.end..].trim_start();
                 let before = found.source[..path[0].1.start].trim_end();
-                let is_compared = ["==", "!="]
-                    .iter()
-                    .any(|sign| after.starts_with(sign) || before.ends_with(sign));
-                if !is_compared {
+                // With what it is compared: something of the candidate tells candidates apart.
+                let other = ["==", "!="].iter().find_map(|sign| {
+                    let behind = after.strip_prefix(sign).map(str::trim_start);
+                    let ahead = before.strip_suffix(sign).map(|ahead| {
+                        ahead.trim_end().rsplit(char::is_whitespace).next().unwrap_or_default()
+                    });
+                    behind.or(ahead)
+                });
+                if other.is_none_or(|other| other.starts_with("event.")) {
                     continue;
                 }
                 let place = found.place(one.file, span);

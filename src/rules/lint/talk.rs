@@ -45,7 +45,7 @@ pub(super) struct Talk<'s> {
     pub(super) triggers: Vec<(&'s str, &'s str, At<'s>)>,
     /// Types that runs wait for.
     waits: Vec<(&'s str, At<'s>)>,
-    /// Workflows that choose among types themselves.
+    /// Workflows that choose among events themselves, that rest, or that want their own.
     pub(super) chosen: BTreeSet<&'s str>,
 }
 
@@ -64,14 +64,14 @@ impl<'s> Talk<'s> {
                     let types = trigger.get(key).map(types).unwrap_or_default();
                     let own = trigger.get("own").is_some();
                     let test = trigger.get("where").and_then(Node::scalar);
-                    if test.is_some_and(|test| test.text.contains("event.type")) {
+                    let rests = one.root.get("enabled").and_then(Node::scalar);
+                    let rests = rests.is_some_and(|scalar| scalar.text == "false");
+                    // Who chooses among events may well leave out its own; who rests hears none.
+                    if test.is_some() || rests || own {
                         talk.chosen.insert(one.name);
                     }
                     talk.triggers.extend(
-                        types
-                            .into_iter()
-                            .filter(|_| !own || key != "event")
-                            .map(|(kind, span)| (one.name, kind, (one.file, span))),
+                        types.into_iter().map(|(kind, span)| (one.name, kind, (one.file, span))),
                     );
                 }
             }
@@ -167,10 +167,17 @@ impl<'s> Talk<'s> {
                 "run" | "escalation" | "message" | "effect" => {
                     (MADE.iter().map(|made| (*made).to_owned()).collect(), "the daemon never makes")
                 }
-                "webhook" if !hooks.is_empty() => (
-                    hooks.iter().map(|hook| format!("webhook.{hook}")).collect(),
-                    "no inbound webhook makes",
-                ),
+                // A transform, or a rule, may make any; what looks like a hook is one.
+                "webhook" => {
+                    let made: Vec<String> =
+                        hooks.iter().map(|hook| format!("webhook.{hook}")).collect();
+                    let near = suggest::nearest(kind, made.iter().map(String::as_str));
+                    let emitted = self.emitted.iter().any(|(_, other, _)| *other == kind);
+                    if near.is_none() || emitted {
+                        continue;
+                    }
+                    (made, "no inbound webhook makes")
+                }
                 _ => continue,
             };
             if kind.ends_with('*') || known.iter().any(|known| known == kind) {
@@ -207,15 +214,22 @@ impl Slips {
         const SLIPS: usize = 2;
         /// Letters a type must have for two of them to be a slip.
         const LONG: usize = 8;
+        /// Letters of a last word below which another is another word.
+        const SHORT: usize = 5;
         self.compared += 1;
         if one.len() < LONG || one.len().abs_diff(other.len()) > SLIPS || self.are_done() {
             return false;
         }
-        // `unsubscribed` and `reopened` are words of their own.
         let last = |kind: &'_ str| kind.rsplit('.').next().unwrap_or_default().to_owned();
         let (a, b) = (last(one), last(other));
-        let other_word = a != b && (a.ends_with(&b) || b.ends_with(&a));
-        !other_word && strsim::damerau_levenshtein(one, other) <= SLIPS
+        // `unsubscribed` and `reopened` are words of their own, as are short ones: `hot` and `lost`; and
+        // numbers tell versions apart.
+        let longer = a != b && (a.ends_with(&b) || b.ends_with(&a));
+        let short = a != b && a.len().min(b.len()) < SHORT;
+        let bare = |kind: &str| kind.replace(|c: char| c.is_ascii_digit(), "");
+        let numbered = bare(one) == bare(other);
+        let slips = if a.len().min(b.len()) < LONG { 1 } else { SLIPS };
+        !longer && !short && !numbered && strsim::damerau_levenshtein(one, other) <= slips
     }
 }
 

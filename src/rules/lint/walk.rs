@@ -1,5 +1,6 @@
 //! Walks over documents as they are written.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use crate::script;
@@ -52,6 +53,18 @@ pub(super) fn blocks(root: &Node) -> Vec<&[Node]> {
     found
 }
 
+/// The workflows and policies that others call or raise.
+pub(super) fn called<'s>(written: &[super::Written<'s>]) -> BTreeSet<&'s str> {
+    let mut called = BTreeSet::new();
+    for one in written {
+        each_step(one.root, &mut |step| {
+            let callee = step.get("call").or_else(|| step.get("escalate")).and_then(Node::scalar);
+            called.extend(callee.map(|callee| callee.text.as_str()));
+        });
+    }
+    called
+}
+
 /// An expression as it is written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Written<'s> {
@@ -73,9 +86,15 @@ impl Written<'_> {
 
     /// Whether what ends at this byte of it may be missing: `a?.b`, `a ?? b`.
     pub(super) fn may_miss(&self, span: &Range<usize>) -> bool {
-        let before = self.source[..span.start].trim_end();
-        before.ends_with("?.") || self.source[span.end..].contains("??")
+        may_miss(self.source, span)
     }
+}
+
+/// Whether what stands here in an expression may be missing.
+pub(in crate::rules) fn may_miss(source: &str, span: &Range<usize>) -> bool {
+    let before = source[..span.start].trim_end();
+    let quoted = format!("\"{}\"", &source[span.clone()]);
+    before.ends_with("?.") || source[span.end..].contains("??") || source.contains(&quoted)
 }
 
 /// Visits every expression of a document: conditions, and what stands in `${…}`.
@@ -94,7 +113,14 @@ pub(super) fn expressions<'s>(node: &'s Node, key: &'s str, visit: &mut dyn FnMu
         Kind::Map(entries) => {
             for entry in entries {
                 // What is named freely stands for where it is named.
-                let known = ["vars", "set", "create", "args", "data", "json", "form", "headers"];
+                let known = [
+                    "vars", "set", "create", "args", "data", "json", "form", "headers", "query",
+                    "labels",
+                ];
+                // Words for people.
+                if entry.key == "description" && !known.contains(&key) {
+                    continue;
+                }
                 let key = if known.contains(&key) { key } else { &entry.key };
                 expressions(&entry.value, key, visit);
             }

@@ -20,6 +20,18 @@ const FUEL: u64 = 500_000;
 /// Nested includes and macro calls cost about ten of these each.
 const RECURSION: usize = 200;
 
+/// Where a template says nothing: in its comments, and where it repeats what stands there.
+fn silent(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (open, close) in [("{#", "#}"), ("{% raw", "endraw"), ("{%- raw", "endraw")] {
+        for (at, _) in text.match_indices(open) {
+            let end = text[at..].find(close).map_or(text.len(), |end| at + end);
+            found.push(at..end);
+        }
+    }
+    found
+}
+
 /// Reads, compiles and checks files, and collects what is wrong with them.
 pub(super) struct Builder<'a> {
     sources: &'a [TemplateSource],
@@ -137,12 +149,21 @@ impl<'a> Builder<'a> {
     fn holes(&mut self, templates: &Templates) {
         for file in templates.files.iter().filter(|file| !file.builtin) {
             let text = &file.source.text;
+            let silent = silent(text);
             for hole in script::holes(text) {
+                if silent.iter().any(|range| range.contains(&hole.start)) {
+                    continue;
+                }
                 let inner = text[hole.clone()].trim();
                 let paths = script::paths(inner);
-                let root = paths.first().and_then(|path| path.first()).map(|(root, _)| *root);
-                let root = root.filter(|root| inner.starts_with(root));
-                if root.is_some_and(|root| TEMPLATE_VARIABLES.contains(&root)) {
+                // A path, and nothing else: anything more is none of ours.
+                let is_ours = |path: &Vec<(&str, Range<usize>)>| {
+                    path.len() > 1
+                        && TEMPLATE_VARIABLES.contains(&path[0].0)
+                        && path[0].1.start == 0
+                        && path.last().is_some_and(|(_, span)| span.end == inner.len())
+                };
+                if paths.first().is_some_and(is_ours) {
                     let message = "`${…}` is text in a template".to_owned();
                     let help = Some(format!("templates write `{{{{ {inner} }}}}`"));
                     self.error(self.index(file), hole.start - 2..hole.end + 1, message, help);
@@ -189,10 +210,12 @@ impl<'a> Builder<'a> {
                 .members
                 .iter()
                 .filter(|(root, name, _)| !found.handled.contains(&(root.clone(), name.clone())))
+                .filter(|(root, ..)| !found.assigned.contains(root))
                 .collect();
             for (root, name, span) in &bold {
                 let wrong = match root.as_str() {
-                    "event" | "trigger" => attributes::no_attribute(name),
+                    "event" | "trigger" => attributes::no_attribute(name)
+                        .map(|(message, near)| (message, format!("did you mean `{near}`?"))),
                     "error" if !attributes::ERROR.contains(&name.as_str()) => {
                         let help = suggest::hint(name, attributes::ERROR).unwrap_or_default();
                         Some((format!("an error has no `{name}`"), help))
