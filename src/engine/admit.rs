@@ -29,7 +29,12 @@ pub(super) fn event(stage: &mut Stage<'_>, draft: Draft) -> Result<Reply, ReadEr
 
 /// Notes that an event came again, so that it can be said why nothing was done.
 fn note_again(stage: &mut Stage<'_>, no: EventNo) -> Result<(), ReadError> {
-    let known = stage.event(no)?;
+    // It may be gone already, or damaged: what is known of its identity counts.
+    let known = match stage.stored_event(no) {
+        Ok(Some(known)) => known,
+        Ok(None) | Err(ReadError::Corrupt(_)) => return Ok(()),
+        Err(error) => return Err(error),
+    };
     let times = known.verdicts.iter().filter(|verdict| verdict.code == Code::Again).count();
     if times >= limits::AGAIN || known.verdicts.len() >= limits::VERDICTS {
         return Ok(());

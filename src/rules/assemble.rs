@@ -79,7 +79,8 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
             }
         }
     }
-    let views = TemplateViews::compile(&sources.templates, &sources.rules, &mut out);
+    let views =
+        TemplateViews::compile(&sources.templates, &sources.rules, &items(&found), &mut out);
     let plugins = plugins::read(&sources.plugins, context, &mut out);
     let mut directory = Directory::new(context, views);
     directory.incomplete = incomplete;
@@ -101,6 +102,19 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
     });
     sort(sources, &mut out);
     (loaded, out)
+}
+
+/// The names that rules give to what they go through: `as: lead`.
+fn items(found: &[Found<'_>]) -> BTreeSet<Text> {
+    let rules = written(found, &[Sort::Workflow, Sort::Policy]);
+    let mut items = BTreeSet::new();
+    for one in rules {
+        lint::each_step(one.root, &mut |step| {
+            let name = step.get("as").and_then(yaml::Node::scalar);
+            items.extend(name.map(|scalar| Text::from(scalar.text.as_str())));
+        });
+    }
+    items
 }
 
 /// Takes out mistakes of plugins (those from `since` on) whose `plugin.yaml` is wrong: what it would permit and

@@ -350,7 +350,7 @@ pub(super) fn compile_templates(
     source: &BundleSource,
     out: &mut Vec<Diagnostic>,
 ) -> Option<Templates> {
-    match Templates::compile(&source.templates) {
+    match Templates::again(&source.templates) {
         Ok(templates) => Some(templates),
         Err(errors) => {
             for error in errors {

@@ -210,7 +210,15 @@ impl Cx<'_> {
         }
         self.check_mentions(node, source, 0, place, lenient);
         match Condition::compile(self.sandbox, source, &place.names(&self.local.items), lenient) {
-            Ok(condition) => Some(condition),
+            Ok(condition) => {
+                let wrong = condition.never_boolean();
+                // A stored version was sound when it was stored.
+                if wrong.is_empty() || self.directory.is_none() {
+                    return Some(condition);
+                }
+                self.script_errors(node, wrong);
+                None
+            }
             Err(errors) => {
                 self.script_errors(node, errors);
                 None

@@ -73,9 +73,10 @@ fn subject(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<FilterSubject> 
     match cx.text_shape(node, "subject", place)? {
         Shape::Literal(value) if value.as_text() == Some("any") => Some(FilterSubject::Any),
         Shape::Literal(value)
-            if value
-                .as_text()
-                .is_some_and(|text| text.contains('*') || text.eq_ignore_ascii_case("any")) =>
+            if cx.directory.is_some()
+                && value
+                    .as_text()
+                    .is_some_and(|text| text.contains('*') || text.eq_ignore_ascii_case("any")) =>
         {
             let written = value.as_text().unwrap_or_default();
             cx.sink
@@ -126,7 +127,9 @@ pub(super) fn check_emitted(cx: &mut Cx<'_>, node: &Node, kind: &Text) -> Option
     const RESERVED: [&str; 7] =
         ["message.", "escalation.", "approval.", "sla.", "run.", "effect.", "record."];
     match Pattern::parse(kind) {
-        Some(Pattern::Exact(_)) if RESERVED.iter().any(|prefix| kind.starts_with(prefix)) => {
+        Some(Pattern::Exact(_))
+            if cx.directory.is_some() && RESERVED.iter().any(|prefix| kind.starts_with(prefix)) =>
+        {
             cx.sink
                 .error("event-type", node.head(), format!("`{kind}` is made by the daemon alone"))
                 .help("choose another first word, such as that of what it is about");

@@ -33,9 +33,9 @@ pub(super) fn foreach(
         main.value.scalar().map(|scalar| scalar.text.as_str()).filter(|text| {
             expressions::is_path(text, &["event", "trigger", "vars", "steps", "args"])
         });
-    if literal.is_some_and(|value| !matches!(value, Value::List(_)))
-        || matches!(items, Some(Shape::Text(_)))
-    {
+    let no_list = literal.is_some_and(|value| !matches!(value, Value::List(_)))
+        || matches!(items, Some(Shape::Text(_)));
+    if no_list && cx.directory.is_some() {
         let help = match bare {
             Some(path) => format!("for its value, write `${{{path}}}`"),
             None => "write a list, or one `${…}` that gives one".to_owned(),

@@ -48,10 +48,12 @@ pub(super) struct View {
 }
 
 impl TemplateViews {
-    /// Compiles the views of every folder; mistakes in templates go to `out`, each once.
+    /// Compiles the views of every folder; mistakes in templates go to `out`, each once. `items` are the names
+    /// that rules give to what they go through.
     pub(super) fn compile(
         files: &[TemplateFile],
         rules: &[SourceFile],
+        items: &BTreeSet<Text>,
         out: &mut Vec<Diagnostic>,
     ) -> Self {
         let folders: BTreeSet<&str> = rules
@@ -63,7 +65,7 @@ impl TemplateViews {
         let mut found: Vec<Diagnostic> = Vec::new();
         for folder in folders {
             let sources = seen_from(folder, files);
-            let (templates, errors) = Templates::look(&sources);
+            let (templates, errors) = Templates::look(&sources, items);
             for error in errors {
                 let Some(source) = sources.get(error.index) else { continue };
                 let mut mistake =
@@ -156,7 +158,7 @@ mod tests {
         ];
         let rules = [SourceFile::new("rules/leads/x.yaml", "")];
         let mut out = Vec::new();
-        let views = TemplateViews::compile(&files, &rules, &mut out);
+        let views = TemplateViews::compile(&files, &rules, &BTreeSet::new(), &mut out);
         assert_eq!(out, []);
         let view = views.of("rules/leads/x.yaml").unwrap();
         assert!(view.missing("a").is_none());

@@ -51,7 +51,12 @@ impl Cx<'_> {
                     .help(YEARS_IN);
                 None
             }
-            Ok(duration) if duration.is_zero() && !zero && !MAY_BE_ZERO.contains(&what) => {
+            Ok(duration)
+                if duration.is_zero()
+                    && !zero
+                    && !MAY_BE_ZERO.contains(&what)
+                    && self.directory.is_some() =>
+            {
                 let message = format!("`{what}: {text}` is no time at all");
                 self.sink
                     .error("duration", node.head(), message)

@@ -23,6 +23,8 @@ pub struct Condition {
 /// One clause and what explains it when it is false.
 #[derive(Debug)]
 struct Clause {
+    /// Where it begins in the text of the condition.
+    start: usize,
     expr: Expr,
     operands: Vec<Expr>,
 }
@@ -66,16 +68,26 @@ impl Condition {
                     continue;
                 }
             };
-            if let Some(what) = expr.never_boolean() {
-                let message = format!("this is {what}, and a condition must give true or false");
-                let help = Some("compare it with something: `… == …`, `… > …`".to_owned());
-                errors.push(ScriptError { offset: start, len: text.len(), message, help });
-            }
             let operands =
                 operands(text).into_iter().filter_map(|text| sandbox.expr(text, names).ok());
-            compiled.push(Clause { expr, operands: operands.collect() });
+            compiled.push(Clause { start, expr, operands: operands.collect() });
         }
         if errors.is_empty() { Ok(Self { clauses: compiled, lenient }) } else { Err(errors) }
+    }
+
+    /// Clauses that surely give no boolean, and would fail each time.
+    #[must_use]
+    pub fn never_boolean(&self) -> Vec<ScriptError> {
+        let mistake = |clause: &Clause| {
+            let what = clause.expr.never_boolean()?;
+            Some(ScriptError {
+                offset: clause.start,
+                len: clause.expr.source().len(),
+                message: format!("this is {what}, and a condition must give true or false"),
+                help: Some("compare it with something: `… == …`, `… > …`".to_owned()),
+            })
+        };
+        self.clauses.iter().filter_map(mistake).collect()
     }
 
     /// Whether it holds.

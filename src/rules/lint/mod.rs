@@ -10,7 +10,7 @@ mod starts;
 mod talk;
 mod walk;
 
-pub(super) use walk::may_miss;
+pub(super) use walk::{each_step, may_miss};
 
 use std::collections::BTreeSet;
 use std::ops::Range;

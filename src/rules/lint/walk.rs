@@ -30,7 +30,7 @@ pub(super) fn inner(node: &Node) -> Vec<&Node> {
 }
 
 /// Visits every step of a document.
-pub(super) fn each_step<'s>(node: &'s Node, visit: &mut dyn FnMut(&'s Node)) {
+pub(in crate::rules) fn each_step<'s>(node: &'s Node, visit: &mut dyn FnMut(&'s Node)) {
     for list in inner(node) {
         for step in list.items().unwrap_or_default() {
             visit(step);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
+use crate::model::Text;
 use crate::script;
 
 use super::super::{attributes, suggest};
@@ -35,12 +36,14 @@ fn silent(text: &str) -> Vec<Range<usize>> {
 /// Reads, compiles and checks files, and collects what is wrong with them.
 pub(super) struct Builder<'a> {
     sources: &'a [TemplateSource],
+    /// Names that rules give to what they go through; `None`: of a stored version, whose names are not judged.
+    items: Option<&'a BTreeSet<Text>>,
     errors: Vec<TemplateError>,
 }
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(sources: &'a [TemplateSource]) -> Self {
-        Self { sources, errors: Vec::new() }
+    pub(super) fn new(sources: &'a [TemplateSource], items: Option<&'a BTreeSet<Text>>) -> Self {
+        Self { sources, items, errors: Vec::new() }
     }
 
     /// Fills `templates`; gives every mistake.
@@ -48,7 +51,9 @@ impl<'a> Builder<'a> {
         self.read(templates);
         let references = self.compile(templates);
         self.check(templates, &references);
-        self.holes(templates);
+        if self.items.is_some() {
+            self.holes(templates);
+        }
         self.errors
     }
 
@@ -191,7 +196,9 @@ impl<'a> Builder<'a> {
             let included = templates.files[*file_no].layout.subject.is_none();
             let mut said = BTreeSet::new();
             for (name, span) in &found.used {
-                let known = TEMPLATE_VARIABLES.contains(&name.as_str())
+                let given = self.items.is_none_or(|items| items.contains(name.as_str()));
+                let known = given
+                    || TEMPLATE_VARIABLES.contains(&name.as_str())
                     || included && (assigned.contains(name) || name == "loop");
                 if !known && said.insert(name) {
                     let help = nearest(name, TEMPLATE_VARIABLES.iter().copied()).map_or_else(
@@ -212,7 +219,8 @@ impl<'a> Builder<'a> {
                 .filter(|(root, name, _)| !found.handled.contains(&(root.clone(), name.clone())))
                 .filter(|(root, ..)| !found.assigned.contains(root))
                 .collect();
-            for (root, name, span) in &bold {
+            let judged = self.items.is_some();
+            for (root, name, span) in bold.iter().filter(|_| judged) {
                 let wrong = match root.as_str() {
                     "event" | "trigger" => attributes::no_attribute(name)
                         .map(|(message, near)| (message, format!("did you mean `{near}`?"))),

@@ -92,7 +92,7 @@ pub struct TemplateFault {
 impl Default for Templates {
     /// With the built-in templates only.
     fn default() -> Self {
-        Self::build(&[]).0
+        Self::build(&[], None).0
     }
 }
 
@@ -103,15 +103,27 @@ impl Templates {
     /// Every mistake of every file, with its place: syntax, unknown filters, tests, variables and
     /// files, a file name of another shape, a localised template without its default.
     pub fn compile(files: &[TemplateSource]) -> Result<Self, Vec<TemplateError>> {
-        let (templates, errors) = Self::look(files);
+        let (templates, errors) = Self::look(files, &BTreeSet::new());
         if errors.is_empty() { Ok(templates) } else { Err(errors) }
     }
 
-    /// The same, with what can be said of the others where a file is wrong. Only to be asked about, then.
-    pub(super) fn look(files: &[TemplateSource]) -> (Self, Vec<TemplateError>) {
-        let (templates, mut errors) = Self::build(files);
-        errors.sort_by_key(|error| (error.index, error.span.start));
-        (templates, errors)
+    /// The same, with what can be said of the others where a file is wrong: only to be asked about, then.
+    /// `items` are the names that rules give to what they go through.
+    pub(super) fn look(
+        files: &[TemplateSource],
+        items: &BTreeSet<Text>,
+    ) -> (Self, Vec<TemplateError>) {
+        Self::build(files, Some(items))
+    }
+
+    /// From a stored version, which was sound when it was stored: what is judged more strictly now holds for it
+    /// no more than for a run that has begun.
+    ///
+    /// # Errors
+    /// A file that cannot be compiled at all.
+    pub(super) fn again(files: &[TemplateSource]) -> Result<Self, Vec<TemplateError>> {
+        let (templates, errors) = Self::build(files, None);
+        if errors.is_empty() { Ok(templates) } else { Err(errors) }
     }
 
     /// The names that `template:` may give, in order.
@@ -272,14 +284,18 @@ impl Templates {
         fallbacks(locale).find_map(|tag| locales.get(tag)).map(|index| &self.files[*index])
     }
 
-    fn build(sources: &[TemplateSource]) -> (Self, Vec<TemplateError>) {
+    fn build(
+        sources: &[TemplateSource],
+        items: Option<&BTreeSet<Text>>,
+    ) -> (Self, Vec<TemplateError>) {
         let mut templates = Self {
             env: environment(),
             files: Vec::new(),
             index: BTreeMap::new(),
             locales: BTreeSet::from([String::new()]),
         };
-        let errors = Builder::new(sources).run(&mut templates);
+        let mut errors = Builder::new(sources, items).run(&mut templates);
+        errors.sort_by_key(|error| (error.index, error.span.start));
         templates.register();
         (templates, errors)
     }

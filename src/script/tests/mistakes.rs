@@ -185,7 +185,9 @@ fn conditions_and_shapes_count_from_the_start_of_their_text() {
         ("event.id == \"x\" && event.n + 1", "the result of `+`"),
         ("#{ a: 1 }", "an object"),
     ] {
-        let error = Condition::compile(&sandbox(), source, &names(), false).unwrap_err().remove(0);
+        let condition = Condition::compile(&sandbox(), source, &names(), false).unwrap();
+        let error = condition.never_boolean().remove(0);
+        assert_eq!(source[error.offset..].len(), error.len, "{source}: {error:?}");
         assert!(error.message.contains(word), "{source}: {}", error.message);
     }
     for (text, offset) in [
