@@ -26,10 +26,10 @@ const SINCE: Span = Span::from_days(30);
 const LISTED: usize = 20;
 /// Characters of what was sent in a listing.
 const SAID: usize = 120;
-/// Records that are remembered at most, for the same reason.
-const RECORDS: usize = 200_000;
 /// Events that are replayed at most: a few minutes' work, and some gigabytes.
 const EVENTS: usize = 1_000_000;
+/// Records that are remembered at most, for the same reason.
+const RECORDS: usize = 200_000;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -82,7 +82,8 @@ impl Cx<'_> {
     }
 }
 
-/// Why this is no attribute of an event, and the one that was meant. One that is like none of them may be an extension of its sender.
+/// Why this is no attribute of an event, and the one that was meant. One that is like none of them may be an
+/// extension of its sender.
 pub(super) fn no_attribute(name: &str) -> Option<(String, &'static str)> {
     if EVENT.contains(&name) {
         return None;

@@ -22,13 +22,12 @@ impl Cx<'_> {
         place: Place,
         lenient: bool,
     ) {
-        let sees = |name: &str| place.sees(name);
-        let items = self.local.items.clone();
         self.check_members(node, source, from, place);
         self.used.words.extend(expressions::callable(source).map(Text::from));
-        let hidden = script::parameters(source);
+        // What a closure or a `foreach` calls so is another thing.
+        let (hidden, items) = (script::parameters(source), self.local.items.clone());
         let sees = |name: &str| {
-            sees(name) && !hidden.contains(&name) && !items.iter().any(|item| **item == *name)
+            place.sees(name) && !hidden.contains(&name) && !items.iter().any(|item| **item == *name)
         };
         for (mention, span) in expressions::mentions(source) {
             let file = &self.sink.file.text;
@@ -57,8 +56,9 @@ impl Cx<'_> {
                         .help("`secret(…)` may stand in the `headers` and the `query` of a `webhook` step and in the `args` of an `action` step only, so that it never reaches a log, a mail or the store");
                 }
                 Mention::Index(kind, index) => self.check_index(kind, index, span()),
-                Mention::Span(text) => self.check_span(span(), text),
-                Mention::Time(text) => self.check_time(span(), text),
+                // A stored version was sound when it was stored.
+                Mention::Span(text) if self.directory.is_some() => self.check_span(span(), text),
+                Mention::Time(text) if self.directory.is_some() => self.check_time(span(), text),
                 _ => {}
             }
         }

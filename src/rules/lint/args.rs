@@ -8,7 +8,7 @@ use crate::script;
 use super::super::diagnostic::Diagnostic;
 use super::super::suggest;
 use super::super::yaml::Node;
-use super::walk::{each_step, expressions};
+use super::walk::{callee, each_step, expressions};
 use super::{At, Written};
 
 /// What the callers of one workflow or policy pass.
@@ -28,9 +28,8 @@ pub(super) fn unknown(written: &[Written<'_>], broken: &BTreeSet<Text>, out: &mu
     let mut passed: BTreeMap<&str, Passed<'_>> = BTreeMap::new();
     for one in written {
         each_step(one.root, &mut |step| {
-            let callee = step.get("call").or_else(|| step.get("escalate")).and_then(Node::scalar);
-            let Some(callee) = callee else { return };
-            let passed = passed.entry(&callee.text).or_default();
+            let Some(callee) = callee(step) else { return };
+            let passed = passed.entry(callee).or_default();
             passed.called = true;
             let Some(args) = step.get("args") else { return };
             match args.entries() {

@@ -6,7 +6,7 @@ use crate::model::Text;
 
 use super::super::diagnostic::Diagnostic;
 use super::super::yaml::Node;
-use super::walk::each_step;
+use super::walk::{callee, each_step};
 use super::{At, Written};
 
 /// Fields of records of one kind that two workflows write, each without knowing of the other.
@@ -16,8 +16,7 @@ pub(super) fn same_field(written: &[Written<'_>], out: &mut Vec<Diagnostic>) {
     let mut calls: BTreeSet<(&str, &str)> = BTreeSet::new();
     for one in written {
         each_step(one.root, &mut |step| {
-            let callee = step.get("call").or_else(|| step.get("escalate")).and_then(Node::scalar);
-            calls.extend(callee.map(|callee| (one.name, callee.text.as_str())));
+            calls.extend(callee(step).map(|callee| (one.name, callee)));
         });
     }
     for one in written {

@@ -8,7 +8,7 @@ use crate::model::{Name, Pattern};
 use super::super::diagnostic::Diagnostic;
 use super::super::suggest;
 use super::super::yaml::Node;
-use super::walk::each_step;
+use super::walk::{callee, each_step};
 use super::{At, Written};
 
 /// What the daemon makes itself, and what comes from inbound webhooks and polls.
@@ -80,9 +80,7 @@ impl<'s> Talk<'s> {
             each_step(one.root, &mut |step| {
                 filters.extend(step.get("wait_for"));
                 filters.extend(step.get("resolve"));
-                let callee = step.get("call").or_else(|| step.get("escalate"));
-                let callee = callee.and_then(Node::scalar);
-                talk.calls.extend(callee.map(|callee| (one.name, callee.text.as_str())));
+                talk.calls.extend(callee(step).map(|callee| (one.name, callee)));
                 if let Some(node) = step.get("emit")
                     && let Some(scalar) = node.scalar()
                 {

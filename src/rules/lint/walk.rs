@@ -53,13 +53,18 @@ pub(super) fn blocks(root: &Node) -> Vec<&[Node]> {
     found
 }
 
+/// The workflow that a step calls, or the policy that it raises.
+pub(super) fn callee(step: &Node) -> Option<&str> {
+    let callee = step.get("call").or_else(|| step.get("escalate"))?;
+    callee.scalar().map(|scalar| scalar.text.as_str())
+}
+
 /// The workflows and policies that others call or raise.
 pub(super) fn called<'s>(written: &[super::Written<'s>]) -> BTreeSet<&'s str> {
     let mut called = BTreeSet::new();
     for one in written {
         each_step(one.root, &mut |step| {
-            let callee = step.get("call").or_else(|| step.get("escalate")).and_then(Node::scalar);
-            called.extend(callee.map(|callee| callee.text.as_str()));
+            called.extend(callee(step));
         });
     }
     called

@@ -289,14 +289,12 @@ fn a_condition_must_give_a_boolean() {
         let condition = Condition::compile(&sandbox(), source, &names(), true).unwrap();
         condition.test(&scope(), &NoRecords).unwrap_err().to_string()
     };
-    assert_eq!(
-        fail("event.data.email.len()"),
-        "the condition gave 13 (a number); it must give true or false"
-    );
+    assert_eq!(fail("1 + 2"), "the condition gave 3 (a number); it must give true or false");
     assert_eq!(
         fail("true && event.data.email"),
         "`event.data.email` gave \"ANA@x.example\" (text); it must give true or false"
     );
+    assert_eq!(fail("()"), "the condition gave nothing (`()`); it must give true or false");
 }
 
 #[test]
