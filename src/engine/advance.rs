@@ -30,6 +30,8 @@ pub(super) struct Cursor {
 pub(super) enum Flow {
     /// Done, with a result and a word for the run's story.
     Done(Value, Text),
+    /// In shadow mode: gone on as if it were done, with what it would have done.
+    Would(Value, Text),
     /// Goes on elsewhere, and why.
     Go(Pc, Text),
     /// The run waits; `run.wait` says for what.
@@ -94,11 +96,12 @@ pub(super) fn advance(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError>
             stage.put(cursor.run);
             return Ok(());
         }
-        match one(stage, &mut cursor, step) {
-            Ok(Flow::Done(value, said)) => {
-                if cursor.run.shadow && said.starts_with(metric::SHADOW) {
-                    metric::would(stage, &cursor.run, step.action.key())?;
-                }
+        let flow = one(stage, &mut cursor, step);
+        let would = matches!(flow, Ok(Flow::Would(..)));
+        match flow {
+            Ok(Flow::Done(value, said) | Flow::Would(value, said)) => {
+                let said =
+                    if would { metric::would(stage, &cursor.run, step, &said)? } else { said };
                 trace(stage, &mut cursor.run, Trace::Done(said));
                 if let Err(cause) = keep(&mut cursor.run, step, value) {
                     match finish::fail_step(stage, cursor.run, step, cause)? {

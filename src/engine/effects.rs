@@ -11,7 +11,6 @@ use crate::rules::Step;
 use super::advance::{Cursor, Flow, keep, trace};
 use super::finish;
 use super::gate::{self, Gate};
-use super::metric::SHADOW;
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, clipped};
@@ -91,8 +90,7 @@ fn shadowed(order: &Order, key: EffectKey) -> Flow {
         #[cfg(test)]
         ActionKind::Echo => (Value::Null, order.lane.to_string()),
     };
-    let said = format!("{SHADOW}{} to {to} is not sent", order.action.as_str());
-    Flow::Done(value, clipped(&said))
+    Flow::Would(value, clipped(&format!("{} to {to} is not sent", order.action.as_str())))
 }
 
 /// What a request that is not sent is taken to be answered with.

@@ -13,7 +13,6 @@ use crate::rules::{Action, EscalateStep, LadderPolicy, Step};
 use super::advance::{Cursor, Flow, locate, trace};
 use super::alert;
 use super::finish::{self, Ending};
-use super::metric::SHADOW;
 use super::scope;
 use super::stage::Stage;
 use super::start::{Entry, Fault, Seed, arm_subject, begin};
@@ -29,7 +28,7 @@ pub(super) fn raise(
     escalate: &EscalateStep,
 ) -> Result<Flow, Fault> {
     if cursor.run.shadow {
-        return Ok(Flow::Done(result(None, None), format!("{SHADOW}nobody is told").into()));
+        return Ok(Flow::Would(result(None, None), "nobody is told".into()));
     }
     let bundle = stage.rules.policies.get(&escalate.policy).cloned().ok_or_else(|| {
         Cause::new("policy", format!("there is no escalation `{}` any more", escalate.policy))

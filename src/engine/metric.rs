@@ -5,12 +5,12 @@
 //! that changes it, and can be read and waited for like any other record.
 
 use crate::model::{Address, Cause, METRIC, Map, ReadError, Record, Run, Text, Value, limits};
-use crate::rules::{MetricChange, MetricStep};
+use crate::rules::{MetricChange, MetricStep, Step};
 
 use super::advance::{Cursor, Flow};
 use super::records;
 use super::stage::Stage;
-use super::start::Fault;
+use super::start::{Fault, clipped};
 use super::steps::eval;
 use super::watch;
 
@@ -36,30 +36,33 @@ pub(super) fn step(
     let id = series(&metric.name, &labels);
     let said = format!("{id} {} {amount}", if adds { "+" } else { "=" });
     if cursor.run.shadow {
-        return Ok(Flow::Done(Value::Null, format!("{SHADOW}{said} is left as it is").into()));
+        return Ok(Flow::Would(Value::Null, format!("{said} is left as it is").into()));
     }
     let change = Change { name: &metric.name, id: &id, labels, amount, adds };
     let value = change.make(stage, &cursor.run)?;
     Ok(Flow::Done(value, said.into()))
 }
 
-/// What a run in shadow mode says that would have done something.
-pub(super) const SHADOW: &str = "in shadow mode: ";
-/// The metric that counts it, by workflow and main key of the step.
+/// The metric that counts what runs in shadow mode would have done, by workflow and main key of the step.
 const WOULD: &str = "adjutant_shadow_total";
 
 /// Counts a step of a run in shadow mode that would have done something, so that monitoring shows how much a
-/// workflow is about to do before it is let loose.
-pub(super) fn would(stage: &mut Stage<'_>, run: &Run, step: &str) -> Result<(), ReadError> {
+/// workflow is about to do before it is let loose. Gives the words for the run's story.
+pub(super) fn would(
+    stage: &mut Stage<'_>,
+    run: &Run,
+    step: &Step,
+    what: &str,
+) -> Result<Text, ReadError> {
     let labels = Map::from([
         ("workflow".into(), Value::Text(run.workflow.clone())),
-        ("would".into(), Value::from(step)),
+        ("would".into(), Value::from(step.action.key())),
     ]);
     let id = series(WOULD, &labels);
     let change = Change { name: &WOULD.into(), id: &id, labels, amount: Value::Int(1), adds: true };
     match change.make(stage, run) {
         // Past the bound of its series it is not counted, and the run goes on.
-        Ok(_) | Err(Fault::Cause(_)) => Ok(()),
+        Ok(_) | Err(Fault::Cause(_)) => Ok(clipped(&format!("in shadow mode: {what}"))),
         Err(Fault::Read(error)) => Err(error),
     }
 }

@@ -13,7 +13,7 @@ use crate::rules::{PluginCall, Step};
 use super::advance::{Cursor, Flow, trace};
 use super::effects::{self, Turn};
 use super::fields;
-use super::metric::{self, SHADOW};
+use super::metric;
 use super::stage::Stage;
 use super::start::Fault;
 use super::steps::eval;
@@ -61,12 +61,11 @@ pub(super) fn answered(
         return Ok(());
     };
     let mut open = Open::of(effect, value);
-    let would = shadow && !open.rest.is_empty();
-    if would {
-        let said = format!("{SHADOW}{} requests are not sent", open.rest.len());
+    if shadow && !open.rest.is_empty() {
+        let what = format!("{} requests are not sent", open.rest.len());
         open.answers.extend(open.rest.drain(..).map(|_| effects::shadow_answer()));
-        trace(stage, &mut run, Trace::Done(said.into()));
-        metric::would(stage, &run, step.action.key())?;
+        let said = metric::would(stage, &run, step, &what)?;
+        trace(stage, &mut run, Trace::Done(said));
     }
     let Some(request) = open.next() else {
         return effects::settle(stage, run, step, open.result());

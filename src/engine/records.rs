@@ -11,7 +11,6 @@ use crate::script::{EvalError, Host, Scope, Test};
 
 use super::admit;
 use super::advance::{Cursor, Flow};
-use super::metric::SHADOW;
 use super::stage::Stage;
 use super::start::{Fault, lineage_of};
 use super::steps::eval;
@@ -42,11 +41,10 @@ pub(super) fn step(
                 stage.put_record(address.clone(), None);
                 changed(stage, &Changer::Run(&cursor.run), &address, (seen.clone(), Value::Null));
             }
-            let said = match (&old, shadow) {
-                (Some(_), true) => format!("{SHADOW}{address} would be deleted"),
-                _ => format!("{address} deleted"),
-            };
-            return Ok(Flow::Done(seen, said.into()));
+            return Ok(match (&old, shadow) {
+                (Some(_), true) => Flow::Would(seen, format!("{address} would be deleted").into()),
+                _ => Flow::Done(seen, format!("{address} deleted").into()),
+            });
         }
         RecordChange::Keep if step.unset.is_empty() || old.is_none() => {
             return Ok(Flow::Done(seen, format!("{address} read").into()));
@@ -71,8 +69,7 @@ pub(super) fn step(
     let value = record.as_read();
     // Writing what is there already is no change.
     if shadow {
-        let said = format!("{SHADOW}{address} would be {said}");
-        return Ok(Flow::Done(value, said.into()));
+        return Ok(Flow::Would(value, format!("{address} would be {said}").into()));
     }
     if old.is_none_or(|old| old.fields != record.fields) {
         stage.put_record(address.clone(), Some(record));

@@ -8,7 +8,6 @@ use crate::rules::{Action, Step};
 use crate::script::Shape;
 
 use super::advance::{Cursor, Flow, check_size, trace};
-use super::metric::SHADOW;
 use super::reads::Reads;
 use super::stage::Stage;
 use super::start::{Entry, Fault, Seed, begin, lineage_of};
@@ -265,7 +264,7 @@ fn emit(
     };
     if run.shadow {
         let value = Value::from([("id", Value::from(id)), ("no", Value::Int(0))]);
-        return Ok(Flow::Done(value, format!("{SHADOW}{kind} is not emitted").into()));
+        return Ok(Flow::Would(value, format!("{kind} is not emitted").into()));
     }
     let lineage = lineage_of(run);
     let no = admit::accept(stage, draft, lineage);

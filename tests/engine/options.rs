@@ -108,6 +108,7 @@ steps:
   - record: lead/1
     delete: true
   - metric: seen_total
+  - rhai: '"in shadow mode: it only says so"'
   - log: ${steps.hook.status} ${steps.lead.stage} ${steps.mail.message.len() > 0}
 ---
 workflow: child
