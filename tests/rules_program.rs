@@ -229,7 +229,7 @@ fn the_four_packs_compile() {
     );
     assert_eq!(rules.policies.len(), 2);
     assert_eq!(rules.records["person"].rows.len(), 8);
-    assert_eq!(rules.purposes["marketing"].class, Class::Normal, "nobody can unsubscribe yet");
+    assert_eq!(rules.purposes["marketing"].class, Class::Bulk, "everybody can unsubscribe");
     assert!(rules.purposes["marketing"].hold_uncertain);
     for bundle in rules.workflows.values().chain(rules.policies.values()) {
         check_targets(&bundle.main);

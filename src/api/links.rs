@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::routes::App;
 use crate::daemon::Unavailable;
-use crate::model::{Input, Link, LinkVerb, Operator, Refusal, Reply};
+use crate::model::{Input, Link, LinkVerb, Refusal, Reply, Value};
 
 /// Where links live.
 pub(super) const PREFIX: &str = "/links/";
@@ -28,30 +28,64 @@ pub(super) async fn answer<B>(app: &App, request: &Request<B>) -> Response {
     };
     match *request.method() {
         Method::GET | Method::HEAD => {
-            let (question, button) = match link.verb {
-                LinkVerb::Acknowledge => ("Are you taking care of it?", "Acknowledge"),
-                LinkVerb::Resolve => ("Is it resolved?", "Resolve"),
-            };
-            let text = format!("Escalation {}. {question}", link.run);
-            page(StatusCode::OK, &text, Some(button))
+            let (text, button) = question(&link);
+            page(StatusCode::OK, &text, Some(&button))
         }
         Method::POST => follow(app, link).await,
         _ => page(StatusCode::METHOD_NOT_ALLOWED, "Open the link, and press its button.", None),
     }
 }
 
+/// What a link asks, and what its button says.
+fn question(link: &Link) -> (String, String) {
+    let (run, about) = (&link.run, &link.about);
+    match link.verb {
+        LinkVerb::Acknowledge => {
+            (format!("Escalation {run}. Are you taking care of it?"), "Acknowledge".into())
+        }
+        LinkVerb::Resolve => (format!("Escalation {run}. Is it resolved?"), "Resolve".into()),
+        LinkVerb::Decide => {
+            let (approval, outcome) = about.split_once(' ').unwrap_or((about, ""));
+            (format!("Approval {approval}. Your answer: {outcome}."), capital(outcome))
+        }
+        LinkVerb::Unsubscribe => {
+            (format!("No more mail of the kind “{about}” to {}?", link.by), "Unsubscribe".into())
+        }
+    }
+}
+
+/// What is said when it is done.
+fn thanks(link: &Link, reply: &Reply) -> String {
+    let run = &link.run;
+    match link.verb {
+        LinkVerb::Acknowledge => format!("Escalation {run} is acknowledged. Thank you."),
+        LinkVerb::Resolve => format!("Escalation {run} is resolved. Thank you."),
+        LinkVerb::Decide => {
+            let status = match reply {
+                Reply::Done(value) => value.get("status").and_then(Value::as_text),
+                _ => None,
+            };
+            match status {
+                Some("open") | None => {
+                    "Your answer is kept; others are still asked. Thank you.".into()
+                }
+                Some(status) => format!("It is decided: {status}. Thank you."),
+            }
+        }
+        LinkVerb::Unsubscribe => {
+            format!("{} gets no more mail of the kind “{}”.", link.by, link.about)
+        }
+    }
+}
+
 async fn follow(app: &App, link: Link) -> Response {
-    let (run, by) = (link.run.no, link.by);
-    let (operator, done) = match link.verb {
-        LinkVerb::Acknowledge => (Operator::Acknowledge { run, by }, "acknowledged"),
-        LinkVerb::Resolve => (Operator::Resolve { run, by }, "resolved"),
-    };
-    let (status, text) = match app.engine.submit(Input::Operator(operator)).await {
+    let wish = link.clone().wish();
+    let (status, text) = match app.engine.submit(Input::Operator(wish)).await {
         Ok(Reply::Refused(refusal @ Refusal::NotFound(_))) => {
             (StatusCode::NOT_FOUND, sentence(&refusal.to_string()))
         }
         Ok(Reply::Refused(refusal)) => (StatusCode::CONFLICT, sentence(&refusal.to_string())),
-        Ok(_) => (StatusCode::OK, format!("Escalation {} is {done}. Thank you.", link.run)),
+        Ok(reply) => (StatusCode::OK, thanks(&link, &reply)),
         Err(why @ Unavailable::Failed(_)) => {
             (StatusCode::INTERNAL_SERVER_ERROR, sentence(&why.to_string()))
         }
@@ -62,9 +96,14 @@ async fn follow(app: &App, link: Link) -> Response {
 
 /// A message as a sentence of its own.
 fn sentence(message: &str) -> String {
+    format!("{}.", capital(message))
+}
+
+/// With a capital letter.
+fn capital(message: &str) -> String {
     let mut letters = message.chars();
     let first = letters.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    format!("{first}{}", letters.as_str())
 }
 
 /// A page with one line of text and perhaps a button that posts to the page's own address.
@@ -83,6 +122,7 @@ fn page(status: StatusCode, text: &str, button: Option<&str>) -> Response {
     html.push_str("</p>");
     if let Some(button) = button {
         // Writing into a string does not fail.
+        // What outcomes are called is letters, digits and `-`.
         let _ = write!(html, "<form method=\"post\"><button>{button}</button></form>");
     }
     html.push_str("</html>\n");
@@ -110,7 +150,7 @@ mod tests {
     use crate::api::engine::Engine;
     use crate::api::tests::Script;
     use crate::daemon::{Clock, Links};
-    use crate::model::{Instant, RunId, RunNo};
+    use crate::model::{Instant, Operator, RunId, RunNo};
 
     #[tokio::test]
     async fn looking_changes_nothing_and_the_button_acts() {
@@ -139,6 +179,7 @@ mod tests {
         let link = |verb| Link {
             verb,
             run: RunId { no: RunNo(17), check: Some(1) },
+            about: crate::model::Text::default(),
             by: "tom@ops.example".into(),
         };
         let now = Clock::start().wall();

@@ -8,6 +8,7 @@
 //! is `application/problem+json` (RFC 9457); a web page in somebody's browser cannot reach it.
 
 mod access;
+mod approvals;
 mod engine;
 mod escalations;
 mod events;
@@ -15,6 +16,7 @@ mod extract;
 mod health;
 mod hooks;
 mod ingest;
+mod ledgers;
 mod links;
 mod metrics;
 mod problem;

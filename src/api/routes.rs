@@ -15,7 +15,8 @@ use super::engine::Engine;
 use super::extract::read_body;
 use super::problem::Problem;
 use super::{
-    ApiSettings, escalations, events, health, hooks, ingest, links, metrics, records, reload, runs,
+    ApiSettings, approvals, escalations, events, health, hooks, ingest, ledgers, links, metrics,
+    records, reload, runs,
 };
 use crate::daemon::{Scope, Unavailable};
 use crate::model::limits;
@@ -119,6 +120,12 @@ fn router(engine: Engine) -> Router {
         .route("/v1/records", get(records::kinds))
         .route("/v1/records/{kind}", get(records::list))
         .route("/v1/records/{kind}/{*id}", get(records::show))
+        .route("/v1/approvals", get(approvals::list))
+        .route("/v1/approvals/{id}", get(approvals::show))
+        .route("/v1/approvals/{id}/decide", post(approvals::decide))
+        .route("/v1/approvals/{id}/delegate", post(approvals::delegate))
+        .route("/v1/ledgers", get(ledgers::list))
+        .route("/v1/ledgers/{kind}/check", post(ledgers::check))
         .route("/v1/escalations", get(escalations::list))
         .route("/v1/escalations/{id}/acknowledge", post(escalations::acknowledge))
         .route("/v1/escalations/{id}/resolve", post(escalations::resolve))

@@ -5,6 +5,8 @@
 //! with `--json`. What goes wrong is a [`Failure`] with one exit code.
 
 mod action_settings;
+mod approvals;
+mod audit;
 mod backtest;
 mod check;
 mod client;
@@ -114,6 +116,12 @@ enum Command {
     /// Ladders, and who is on them
     #[command(subcommand)]
     Escalations(escalations::Escalations),
+    /// What people are asked to decide; decide it
+    #[command(subcommand)]
+    Approvals(approvals::Approvals),
+    /// Verify the ledgers, and print how far they are
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// What came in, and what each workflow said to it
     #[command(subcommand)]
     Events(events::Events),
@@ -168,6 +176,12 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         }
         Command::Records(records) => {
             ask(globals, async |client, screen| records::run(records, client, screen).await)
+        }
+        Command::Audit(audit) => {
+            ask(globals, async |client, screen| audit::run(audit, client, screen).await)
+        }
+        Command::Approvals(approvals) => {
+            ask(globals, async |client, screen| approvals::run(approvals, client, screen).await)
         }
         Command::Escalations(escalations) => {
             ask(globals, async |client, screen| escalations::run(escalations, client, screen).await)

@@ -44,13 +44,20 @@ impl Links {
     }
 }
 
+/// 32 bytes that nobody can guess.
+pub(super) fn random() -> std::io::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// The key of the file, or a new one written there for the owner's eyes only.
 fn key(file: &Path) -> std::io::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     match fs::File::open(file) {
         Ok(mut found) => found.read_exact(&mut bytes)?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+            bytes = random()?;
             let new = file.with_extension("new");
             let mut target = OpenOptions::new()
                 .write(true)

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use tokio::runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::model::{Name, ReadError, Span, Value, limits};
+use crate::engine::Reading;
+use crate::model::{Duration, Instant, Name, ReadError, Span, Value, limits};
 use crate::pump::{Answer, Query};
 use crate::script::Host;
 
@@ -117,6 +118,43 @@ impl Host for Durable {
         let filter = filter.map(|(index, value)| (Name::from(index), value.clone()));
         match self.ask(Query::LookupAll(Name::from(kind), filter))? {
             Answer::Values(values) => Ok(values),
+            _ => Err(mismatch()),
+        }
+    }
+
+    fn suppressed(&self, address: &str, purpose: &str) -> Result<bool, ReadError> {
+        let reading = Reading::Suppressed(address.into(), purpose.into());
+        Ok(self.read(reading)? == Value::Bool(true))
+    }
+
+    fn ledger(&self, kind: &str) -> Result<Value, ReadError> {
+        let reading = Reading::Ledger(kind.into());
+        self.read(reading)
+    }
+
+    fn metric(&self, name: &str, since: Instant) -> Result<Option<Value>, ReadError> {
+        let reading = Reading::Metric(name.into(), since);
+        Ok(Some(self.read(reading)?).filter(|value| !value.is_null()))
+    }
+
+    fn open_after(
+        &self,
+        from: Instant,
+        duration: Duration,
+        calendar: &str,
+    ) -> Result<Instant, String> {
+        let reading = Reading::OpenAfter(from, duration, calendar.into());
+        match self.read(reading).map_err(|error| error.to_string())? {
+            Value::Instant(at) => Ok(at),
+            other => Err(other.to_string()),
+        }
+    }
+}
+
+impl Durable {
+    fn read(&self, reading: Reading) -> Result<Value, ReadError> {
+        match self.ask(Query::Reading(reading))? {
+            Answer::Value(value) => Ok(value),
             _ => Err(mismatch()),
         }
     }

@@ -17,7 +17,7 @@ use super::config::HookConfig;
 use super::executor::Executor;
 use super::handle::Handle;
 use super::hooks::Hooks;
-use super::links::Links;
+use super::links::{self, Links};
 use super::looping::{Fatal, Loop};
 use super::mailbox::Message;
 use super::notify::Watchdog;
@@ -78,7 +78,9 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let handle = Handle::new(settings.queue_bytes, rules.clone());
-        let pump = Pump::open(store.clone(), rules, clock.wall())?.keeping(settings.retention);
+        let pump = Pump::open(store.clone(), rules, clock.wall())?
+            .keeping(settings.retention)
+            .with_key(clock.wall(), links::random()?)?;
         let runtime = tokio::runtime::Handle::current();
         let scripts = Scripts::new(runtime.clone(), handle.clone(), clock);
         let kept = scripts.clone();

@@ -21,6 +21,10 @@ pub(super) fn raise(stage: &mut Stage<'_>, run: &Run, kind: &str, data: Value) {
     let counts = |entry: &&TraceEntry| {
         matches!(entry.what, Trace::Ended(..) | Trace::Acknowledged(_) | Trace::Level(_))
     };
+    let until = match data.get("until") {
+        Some(Value::Instant(until)) => until.as_micros(),
+        _ => 0,
+    };
     let before = run.spilled + run.trace.iter().filter(counts).count() as u32;
     let id = Digest::of(&[
         kind.as_bytes(),
@@ -28,6 +32,8 @@ pub(super) fn raise(stage: &mut Stage<'_>, run: &Run, kind: &str, data: Value) {
         &run.pc.to_be_bytes(),
         &run.generation.to_be_bytes(),
         &before.to_be_bytes(),
+        // And a mail may be held more than once.
+        &until.to_be_bytes(),
     ]);
     let draft = Draft {
         id: id.to_string().into(),

@@ -10,7 +10,7 @@ use crate::rules::Step;
 
 use super::advance::{Cursor, Flow, keep, trace};
 use super::finish;
-use super::gate::{self, Gate};
+use super::gate::{self, Gate, Hold};
 use super::scope;
 use super::stage::Stage;
 use super::start::{Fault, clipped};
@@ -118,7 +118,12 @@ fn attempt(
     let params = match gate::pass(stage, effect)? {
         Gate::Open(params) => params,
         Gate::Shut(reason) => return Ok(Some(reason)),
+        Gate::Hold(held) => {
+            hold(stage, &mut cursor.run, held)?;
+            return Ok(None);
+        }
     };
+    gate::count(stage, effect, &params)?;
     let Wait::Effect(effect) = &mut cursor.run.wait else { return Ok(None) };
     effect.attempts = effect.attempts.saturating_add(1);
     effect.state = EffectState::Started { at: stage.now };
@@ -126,6 +131,19 @@ fn attempt(
     trace(stage, &mut cursor.run, Trace::Attempt(attempt, key));
     release(stage, cursor, step, params);
     Ok(None)
+}
+
+/// The gate lets an effect through later.
+pub(super) fn hold(stage: &mut Stage<'_>, run: &mut Run, held: Hold) -> Result<(), Fault> {
+    // Asked again, it may say the same: that is no news.
+    let said = matches!(run.trace.last().map(|entry| &entry.what),
+        Some(Trace::Waiting(why, _)) if *why == held.why);
+    if !said || held.reason != "guard" {
+        gate::held(stage, run, &held)?;
+        trace(stage, run, Trace::Waiting(held.why, Some(held.until)));
+    }
+    set_state(run, EffectState::Backoff { until: held.until });
+    Ok(())
 }
 
 /// Hands the started attempt to the executor.

@@ -5,6 +5,8 @@
 //! what its caller knew, and what it writes stays inside. One that fails does not stop the others: the
 //! step fails when all are over.
 
+use std::collections::BTreeMap;
+
 use crate::model::{
     Branch, Cause, Digest, Instant, Join, Map, Name, Origin, Parent, ReadError, Redo, Run, RunNo,
     Status, Task, Text, Trace, TraceEntry, Value, Wait, Write, limits,
@@ -13,7 +15,9 @@ use crate::rules::{Action, ForEachStep, Pc, Step};
 
 use super::advance::{Cursor, Flow, check_size, locate, trace};
 use super::alert;
+use super::decide;
 use super::finish;
+use super::gate;
 use super::stage::Stage;
 use super::start::{Fault, clipped};
 use super::steps::{deadline, eval, parent_of};
@@ -47,11 +51,51 @@ pub(super) fn foreach(
         return Err(Cause::new("too_large", message).into());
     }
     let until = ready(stage, cursor, step)?;
-    let (total, held) = (items.len(), items.len() > each.limit as usize);
+    let total = items.len();
+    let over = if total > each.limit as usize {
+        Some(format!("{total} items are more than its limit of {}", each.limit))
+    } else {
+        over_guard(stage, cursor, step, each, total)?
+    };
     for (piece, items) in (0..).zip(items.chunks(limits::ITEMS_PER_PIECE)) {
         stage.write(Write::Items(cursor.run.no, piece, items.to_vec()));
     }
-    Ok(wait(stage, cursor, until, total, held.then_some(each.limit)))
+    let over = over.map(|why| Over { why, limit: each.limit });
+    wait(stage, cursor, until, total, over)
+}
+
+/// Why no item begins before a person has let them.
+struct Over {
+    why: String,
+    limit: u32,
+}
+
+/// Whether so many items would send more mail than the guard of a purpose lets out: nothing begins then, not
+/// even what it would let out.
+fn over_guard(
+    stage: &Stage<'_>,
+    cursor: &Cursor,
+    step: &Step,
+    each: &ForEachStep,
+    items: usize,
+) -> Result<Option<String>, Fault> {
+    let body = cursor.workflow.steps.get(each.body as usize..step.next as usize);
+    let mut mails: BTreeMap<&Name, u64> = BTreeMap::new();
+    for step in body.unwrap_or_default() {
+        if let Action::Email(email) = &step.action {
+            *mails.entry(&email.purpose).or_default() += items as u64;
+        }
+    }
+    for (purpose, count) in mails {
+        if let Some(room) = gate::room(stage, purpose)?
+            && count > room
+        {
+            return Ok(Some(format!(
+                "{items} items send {count} mails of {purpose}, and its guard lets out {room} more at present"
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// `parallel:` waits for a child for each of its lists.
@@ -62,7 +106,7 @@ pub(super) fn parallel(
     lists: &[Pc],
 ) -> Result<Flow, Fault> {
     let until = ready(stage, cursor, step)?;
-    Ok(wait(stage, cursor, until, lists.len(), None))
+    wait(stage, cursor, until, lists.len(), None)
 }
 
 /// When all must be over. What is wrong is found out before anything is written.
@@ -76,10 +120,10 @@ fn wait(
     cursor: &mut Cursor,
     until: Option<Instant>,
     total: usize,
-    over: Option<u32>,
-) -> Flow {
+    over: Option<Over>,
+) -> Result<Flow, Fault> {
     if total == 0 {
-        return Flow::Done(Value::List(Vec::new()), "nothing to do".into());
+        return Ok(Flow::Done(Value::List(Vec::new()), "nothing to do".into()));
     }
     let run = &mut cursor.run;
     let redo = run.redo.take().filter(|redo| redo.pc == run.pc && redo.of == total as u32);
@@ -87,9 +131,9 @@ fn wait(
     // Whoever has it tried again need not be asked.
     let over = over.filter(|_| only.is_empty());
     let (of, total) = (total, if only.is_empty() { total } else { only.len() });
-    let what = match over {
+    let what = match &over {
         None => format!("{total} beside each other"),
-        Some(limit) => format!("a person: {total} items are more than its limit of {limit}"),
+        Some(over) => format!("a person: {}", over.why),
     };
     trace(stage, run, Trace::Waiting(what.into(), until));
     run.wait = Wait::Join(Box::new(Join {
@@ -103,17 +147,19 @@ fn wait(
         held: over.is_some(),
         fanning: over.is_none(),
     }));
-    if let Some(limit) = over {
+    if let Some(over) = over {
+        let id = decide::hold_items(stage, run, format!("{}: {}", run.workflow, over.why))?;
         let data = Value::from([
             ("items", Value::Int(total as i64)),
-            ("limit", Value::Int(i64::from(limit))),
+            ("limit", Value::Int(i64::from(over.limit))),
+            ("approval", Value::Text(id)),
         ]);
         alert::raise(stage, run, "run.held", data);
     } else {
         // Later, because what it is for can be read only when it is written.
         stage.push_later(Task::Fan { run: run.no });
     }
-    Flow::Wait
+    Ok(Flow::Wait)
 }
 
 /// Begins some more children of a run.
@@ -179,6 +225,17 @@ pub(super) fn go_on(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
     run.wait = Wait::Join(join);
     stage.put(run);
     Ok(())
+}
+
+/// Begins a child that nobody waits for. Gives its number.
+pub(super) fn apart(
+    stage: &mut Stage<'_>,
+    caller: &mut Run,
+    (index, pc): (u32, Pc),
+    names: Vec<(Name, Value)>,
+) {
+    let child = branch(stage, caller, (index, pc), names);
+    trace(stage, caller, Trace::Called(child));
 }
 
 /// Begins one child: it goes on with what its caller knows at another step.

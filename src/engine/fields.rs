@@ -5,9 +5,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::{Cause, Class, Map, Text, Value, limits};
 use crate::rules::{EmailBody, EmailStep, UrlPart, WebhookBody, WebhookStep, WebhookTarget};
-use crate::script::{Host, Shape};
+use crate::script::Shape;
 
 use super::advance::Cursor;
+use super::pick;
 use super::reads::Reads;
 use super::stage::Stage;
 use super::start::Fault;
@@ -94,7 +95,7 @@ pub(super) fn mail_class(stage: &Stage<'_>, email: &EmailStep) -> Class {
     }
 }
 
-/// Addresses out of a value: one, or a list; `person:ID` is looked up.
+/// Addresses out of a value: one, or a list; `person:ID` and `team:NAME` are looked up.
 fn recipients(stage: &Stage<'_>, value: &Value, field: &str) -> Result<Vec<Value>, Fault> {
     match value {
         Value::List(items) => {
@@ -104,29 +105,36 @@ fn recipients(stage: &Stage<'_>, value: &Value, field: &str) -> Result<Vec<Value
             }
             Ok(all)
         }
-        Value::Text(text) => match text.strip_prefix("person:") {
-            None if text.trim().is_empty() => {
-                Err(Cause::new("recipient", format!("`{field}` is empty")).into())
+        Value::Text(text) => {
+            if let Some(id) = text.strip_prefix("person:") {
+                return Ok(vec![address_of(&pick::person(stage, id)?, id)?]);
             }
-            None => Ok(vec![Value::Text(text.clone())]),
-            Some(id) => {
-                let person = Reads(stage).record("person", id)?;
-                match person.get("email") {
-                    Some(Value::Text(address)) if !address.is_empty() => {
-                        Ok(vec![Value::Text(address.clone())])
-                    }
-                    _ => {
-                        let message = format!("there is no record `person/{id}` with an `email`");
-                        Err(Cause::new("recipient", message).into())
-                    }
-                }
+            if let Some(name) = text.strip_prefix("team:") {
+                let team = pick::team(stage, name)?;
+                let people = pick::reachable(stage, team)?;
+                return people.iter().map(|(id, person)| address_of(person, id)).collect();
             }
-        },
+            if text.trim().is_empty() {
+                return Err(Cause::new("recipient", format!("`{field}` is empty")).into());
+            }
+            Ok(vec![Value::Text(text.clone())])
+        }
         other => {
             let message = format!(
-                "`{field}` is {}; it must be an address, a list of them, or `person:ID`",
+                "`{field}` is {}; it must be an address, `person:ID`, `team:NAME`, or a list of them",
                 other.type_name()
             );
+            Err(Cause::new("recipient", message).into())
+        }
+    }
+}
+
+/// The address of a person's record.
+fn address_of(person: &Value, id: &str) -> Result<Value, Fault> {
+    match person.get("email") {
+        Some(Value::Text(address)) if !address.is_empty() => Ok(Value::Text(address.clone())),
+        _ => {
+            let message = format!("there is no record `person/{id}` with an `email`");
             Err(Cause::new("recipient", message).into())
         }
     }

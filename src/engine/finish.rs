@@ -11,6 +11,7 @@ use crate::rules::{Mode, Step};
 
 use super::advance::{keep, locate, trace};
 use super::alert;
+use super::decide;
 use super::fan;
 use super::left;
 use super::stage::Stage;
@@ -69,6 +70,7 @@ pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Resu
     {
         return handle(stage, run, pc, cause);
     }
+    decide::withdraw(stage, &run)?;
     let awaited = leave(stage, &run);
     run.uncertain = run.effect().is_some_and(Effect::may_have_happened);
     if let Some(failing) = run.failing.take() {
@@ -125,6 +127,7 @@ fn handler(stage: &Stage<'_>, run: &Run) -> Option<u32> {
 }
 
 fn handle(stage: &mut Stage<'_>, mut run: Run, pc: u32, cause: Cause) -> Result<(), ReadError> {
+    decide::withdraw(stage, &run)?;
     let awaited = leave(stage, &run);
     trace(stage, &mut run, Trace::Failed(cause.clone(), "on_failure".into()));
     let uncertain = run.effect().is_some_and(Effect::may_have_happened);

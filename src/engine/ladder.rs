@@ -5,8 +5,8 @@
 //! resolves it ends it, and its caller goes on.
 
 use crate::model::{
-    Arm, ArmRole, Cause, Duration, Event, Instant, Ladder, Map, ReadError, Run, Status, Task, Text,
-    Trace, Value, Wait,
+    Arm, ArmRole, Cause, Digest, Duration, Event, Instant, Ladder, Map, ReadError, Run, RunNo,
+    Status, Task, Text, Trace, Value, Wait,
 };
 use crate::rules::{Action, EscalateStep, LadderPolicy, Step};
 
@@ -79,6 +79,56 @@ pub(super) fn raise(
     }
     let wait = if escalate.wait { Await::Until(until) } else { Await::Not };
     Ok(called(stage, cursor, child, wait))
+}
+
+/// What a ladder is raised with that no step raises.
+pub(super) struct Alarm<'a> {
+    pub(super) policy: &'a str,
+    /// What it is about; its subject is that of the ladder.
+    pub(super) event: &'a Event,
+    /// Tells it from any other.
+    pub(super) hash: Digest,
+    pub(super) args: Value,
+    pub(super) summary: Text,
+}
+
+/// Raises the latest version of a policy for itself: who raised it resolves it. `None` when there is no such
+/// policy any more.
+pub(super) fn alone(stage: &mut Stage<'_>, alarm: Alarm<'_>) -> Result<Option<RunNo>, Fault> {
+    let Some(bundle) = stage.rules.policies.get(alarm.policy).cloned() else { return Ok(None) };
+    let seed = Seed {
+        bundle: &bundle,
+        workflow: &bundle.main,
+        event: alarm.event,
+        hash: alarm.hash,
+        parent: None,
+        args: alarm.args,
+        vars: Map::new(),
+        key: None,
+        depth: alarm.event.lineage.depth,
+        lineage: alarm.event.lineage.workflows.clone(),
+        look_back: alarm.event.no,
+        taken: Vec::new(),
+        shadow: false,
+    };
+    let no = begin(stage, seed, Entry::Go)?;
+    if let Some(mut run) = stage.take(no)? {
+        let (summary, reached) = (alarm.summary, stage.now);
+        run.ladder =
+            Some(Ladder { summary, severity: None, level: 0, reached, acknowledged: None });
+        stage.put(run);
+    }
+    Ok(Some(no))
+}
+
+/// What a ladder is about is over: it ends, if it has not ended.
+pub(super) fn over(stage: &mut Stage<'_>, no: RunNo, why: &Text) -> Result<(), ReadError> {
+    let Some(run) = stage.take(no)? else { return Ok(()) };
+    if !run.status.is_alive() || run.ladder.is_none() {
+        stage.put_unchanged(run);
+        return Ok(());
+    }
+    resolved(stage, run, None, Some(why))
 }
 
 fn text(value: &Value) -> Text {

@@ -4,7 +4,7 @@
 //! monitoring writes it, `leads_total{country="DE"}`. So it is durable, changes with the decision
 //! that changes it, and can be read and waited for like any other record.
 
-use crate::model::{Address, Cause, METRIC, Map, ReadError, Record, Run, Text, Value, limits};
+use crate::model::{Address, Cause, Instant, METRIC, Map, ReadError, Run, Text, Value, limits};
 use crate::rules::{MetricChange, MetricStep, Step};
 
 use super::advance::{Cursor, Flow};
@@ -111,19 +111,39 @@ impl Change<'_> {
             ("value".into(), value.clone()),
             ("days".into(), Value::Map(days)),
         ]);
-        let record = Record {
-            revision: old.as_ref().map_or(1, |old| old.revision + 1),
-            created: old.as_ref().map_or(stage.now, |old| old.created),
-            updated: stage.now,
-            address: address.clone(),
-            fields,
-        };
-        let seen = old.map_or(Value::Null, |old| old.as_read());
-        let new = record.as_read();
-        stage.put_record(address.clone(), Some(record));
-        records::changed(stage, &records::Changer::Run(run), &address, (seen, new));
+        records::replace(stage, &records::Changer::Run(run), address, fields);
         Ok(value)
     }
+}
+
+/// What a metric has come to since an instant, over these of its series: of what is counted the sum of the days
+/// (of UTC, the first of them whole), of what is measured the last value. `None`: there is none of them.
+pub(super) fn since<'r>(
+    series: impl Iterator<Item = &'r Map>,
+    since: Instant,
+) -> Result<Option<Value>, ReadError> {
+    let first = Text::from(&since.to_string()[..DAY]);
+    let mut found: Option<Value> = None;
+    for fields in series {
+        let counts = fields.get("adds") == Some(&Value::Bool(true));
+        let mut add = |value: &Value| {
+            // Too large a sum is as large as can be.
+            let whole = sum(found.as_ref(), value).unwrap_or(Value::Float(f64::MAX));
+            found = Some(whole);
+        };
+        match fields.get("days") {
+            Some(Value::Map(days)) if counts => {
+                add(&Value::Int(0));
+                days.range(first.clone()..).for_each(|(_, value)| add(value));
+            }
+            _ => {
+                if let Some(value) = fields.get("value") {
+                    add(value);
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Bytes of a date at the beginning of an instant as text: `2026-03-02`.

@@ -7,17 +7,27 @@
 mod admit;
 mod advance;
 mod alert;
+mod approval;
+mod approve;
+mod decide;
 mod effects;
+mod erase;
 mod explain;
 mod fan;
 mod fields;
 mod finish;
 mod gate;
+mod history;
+mod key;
+mod kinds;
 mod ladder;
+mod ledger;
 mod left;
 mod metric;
 mod migrate;
+mod obligations;
 mod operator;
+mod pick;
 mod plugin;
 mod poll;
 mod quarantine;
@@ -26,6 +36,8 @@ mod records;
 mod rest;
 mod scope;
 mod settle;
+mod sla;
+mod sla_time;
 mod stage;
 mod start;
 mod steps;
@@ -40,13 +52,19 @@ mod watch_nth;
 
 use std::sync::Arc;
 
-use crate::model::{BundleId, Decision, Input, Instant, ReadError, Reply, Retention, Value, View};
+use subtle::ConstantTimeEq as _;
+
+use crate::model::{
+    BundleId, Decision, Duration, Head, Input, Instant, ReadError, Reply, Retention, Text, Value,
+    View,
+};
 use crate::rules::{Bundle, RuleSet};
 use crate::script::Host as _;
 use reads::Reads;
 use stage::Stage;
 
 pub use explain::{explained, ruled_out};
+pub use ledger::entry_hash;
 pub use quarantine::quarantine;
 pub use scope::event_value;
 
@@ -70,6 +88,36 @@ pub trait Bundles {
     fn bundle(&self, id: BundleId) -> Option<Arc<Bundle>>;
 }
 
+/// What scripts and people ask of the state besides records, between decisions.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    /// `suppressed(address, purpose)`
+    Suppressed(Text, Text),
+    /// `ledger(kind)`
+    Ledger(Text),
+    /// `metric(name, since)`: null if there is none.
+    Metric(Text, Instant),
+    /// `open_after(instant, duration, calendar)`: text says why there is no such instant.
+    OpenAfter(Instant, Duration, Text),
+}
+
+/// The answer to a [`Reading`].
+///
+/// # Errors
+/// [`ReadError`] when the state could not be read.
+pub fn read(world: &World<'_>, reading: &Reading) -> Result<Value, ReadError> {
+    let stage = Stage::new(world);
+    let reads = Reads(&stage);
+    Ok(match reading {
+        Reading::Suppressed(address, purpose) => Value::Bool(reads.suppressed(address, purpose)?),
+        Reading::Ledger(kind) => reads.ledger(kind)?,
+        Reading::Metric(name, since) => reads.metric(name, *since)?.unwrap_or_default(),
+        Reading::OpenAfter(from, duration, calendar) => {
+            reads.open_after(*from, *duration, calendar).map_or_else(Value::from, Value::Instant)
+        }
+    })
+}
+
 /// What `record(kind, id)` gives between decisions.
 ///
 /// # Errors
@@ -88,6 +136,23 @@ pub fn lookup_all(
     filter: Option<(&str, &Value)>,
 ) -> Result<Option<Vec<Value>>, ReadError> {
     Reads(&Stage::new(world)).records(kind, filter)
+}
+
+/// How far the ledgers are, signed under the key of the state.
+///
+/// # Errors
+/// [`ReadError`] when the state could not be read.
+pub fn ledgers(world: &World<'_>) -> Result<Vec<Head>, ReadError> {
+    ledger::heads(&Stage::new(world))
+}
+
+/// Whether a head was signed under the key of this state.
+///
+/// # Errors
+/// [`ReadError`] when the state could not be read.
+pub fn signed(world: &World<'_>, head: &Head) -> Result<bool, ReadError> {
+    let ours = ledger::signature(&Stage::new(world), head)?;
+    Ok(bool::from(ours.as_bytes().ct_eq(head.signature.as_bytes())))
 }
 
 /// Decides one input.
@@ -127,11 +192,19 @@ pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
             Some(Reply::Done(Value::from([("workflows", Value::Int(workflows))])))
         }
         Input::Window(key) => {
-            watch::due(&mut stage, key)?;
+            match &*key.what {
+                sla::WINDOW => sla::due(&mut stage, &key)?,
+                obligations::WINDOW => obligations::due(&mut stage, &key)?,
+                _ => watch::due(&mut stage, key)?,
+            }
             None
         }
         Input::Polled(polled) => {
             poll::answered(&mut stage, *polled)?;
+            None
+        }
+        Input::Key(key) => {
+            key::give(&mut stage, key)?;
             None
         }
         Input::Sweep => {
@@ -140,5 +213,6 @@ pub fn decide(world: &World<'_>, input: Input) -> Result<Decision, ReadError> {
         }
     };
     stage.work()?;
+    stage.sound()?;
     Ok(stage.into_decision(reply))
 }

@@ -7,9 +7,12 @@ use crate::model::{
 use crate::rules::Action;
 
 use super::advance::{Cursor, trace};
+use super::approval;
+use super::decide;
 use super::effects;
 use super::fan;
 use super::finish::{self, Ending};
+use super::gate;
 use super::ladder;
 use super::left;
 use super::migrate;
@@ -27,6 +30,19 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
         Operator::Write { address, fields, by } => {
             return records::write(stage, address, fields, by);
         }
+        Operator::Decide { approval, outcome, comment, asked_only, by } => {
+            let (comment, asked_only) = (comment.as_deref(), *asked_only);
+            return decide::decide(
+                stage,
+                &decide::Choice { approval, outcome, comment, by, asked_only },
+            );
+        }
+        Operator::Delegate { approval, to, by } => {
+            return decide::delegate(stage, approval, (by, to));
+        }
+        Operator::Unsubscribe { purpose, address, run } => {
+            return gate::unsubscribe(stage, purpose, address, *run);
+        }
         Operator::Cancel { run, .. }
         | Operator::Retry { run, .. }
         | Operator::Acknowledge { run, .. }
@@ -39,13 +55,19 @@ pub(super) fn act(stage: &mut Stage<'_>, operator: Operator) -> Result<Reply, Re
     };
     match operator {
         // Done above: they are about no run.
-        Operator::Reset { .. } | Operator::Write { .. } => Ok(done(no, "done")),
+        Operator::Reset { .. }
+        | Operator::Write { .. }
+        | Operator::Decide { .. }
+        | Operator::Delegate { .. }
+        | Operator::Unsubscribe { .. } => Ok(done(no, "done")),
         Operator::Cancel { reason, by, .. } => cancel(stage, run, reason, &by),
         Operator::Retry { assume_done, by, .. } => retry(stage, run, assume_done, &by),
         Operator::Migrate { dry_run, by, .. } => migrate::migrate(stage, run, dry_run, &by),
         Operator::Release { by, .. } => {
             let (id, status) = (run.id(), run.status.as_str());
+            let approval = approval::id_of(&run);
             if fan::release(stage, run, &by) {
+                decide::released(stage, &approval, &by)?;
                 return Ok(done(no, "released"));
             }
             Ok(Reply::Refused(Refusal::State(format!(

@@ -24,7 +24,12 @@ pub fn quarantine(world: &World<'_>, input: &Input, why: &str) -> Result<Decisio
         decision.writes.push(Write::Window(key.clone(), due, None));
     }
     let run = match input {
-        Input::Event(_) | Input::Rules | Input::Sweep | Input::Window(_) | Input::Polled(_) => {
+        Input::Event(_)
+        | Input::Rules
+        | Input::Sweep
+        | Input::Key(_)
+        | Input::Window(_)
+        | Input::Polled(_) => {
             decision.reply = Some(Reply::Refused(Refusal::Broken(why.to_owned())));
             None
         }

@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Lineage, METRIC, Map, Name, Pattern,
-    ReadError, Record, Refusal, Reply, Run, RunNo, Task, Text, Value, Write, limits,
+    Address, ArmSubject, Cause, Digest, Draft, Event, Instant, Lineage, Map, Name, Pattern,
+    ReadError, Record, Refusal, Reply, Run, RunNo, Task, Text, Value, Write, is_own, limits,
 };
 use crate::rules::{Filter, RecordChange, RecordStep, RuleSet};
 use crate::script::{EvalError, Host, Scope, Test};
 
 use super::admit;
 use super::advance::{Cursor, Flow};
+use super::history;
+use super::kinds;
+use super::ledger;
+use super::obligations;
+use super::sla;
 use super::stage::Stage;
 use super::start::{Fault, lineage_of};
 use super::steps::eval;
@@ -24,10 +29,10 @@ pub(super) fn step(
     cursor: &mut Cursor,
     step: &RecordStep,
 ) -> Result<Flow, Fault> {
-    let address = address_of(&eval(stage, cursor, &step.address)?)?;
+    let address = kinds::resolved(stage, address_of(&eval(stage, cursor, &step.address)?)?)?;
     refuse_shipped(stage.rules, &address)?;
-    if *address.kind == *METRIC && !step.only_reads() {
-        let message = "records of kind `metric` are the daemon's own: use a `metric` step";
+    if is_own(&address.kind) && !step.only_reads() {
+        let message = format!("records of kind `{}` are the daemon's own", address.kind);
         return Err(Cause::new("record", message).into());
     }
     let shadow = cursor.run.shadow;
@@ -37,6 +42,7 @@ pub(super) fn step(
     let mut fields = old.as_ref().map(|record| record.fields.clone()).unwrap_or_default();
     let said = match &step.change {
         RecordChange::Delete => {
+            refuse_ledger(stage.rules, &address)?;
             if old.is_some() && !shadow {
                 stage.put_record(address.clone(), None);
                 changed(stage, &Changer::Run(&cursor.run), &address, (seen.clone(), Value::Null));
@@ -46,7 +52,7 @@ pub(super) fn step(
                 _ => Flow::Done(seen, format!("{address} deleted").into()),
             });
         }
-        RecordChange::Keep if step.unset.is_empty() || old.is_none() => {
+        RecordChange::Keep if step.merge.is_none() && (step.unset.is_empty() || old.is_none()) => {
             return Ok(Flow::Done(seen, format!("{address} read").into()));
         }
         RecordChange::Keep => "changed",
@@ -62,20 +68,70 @@ pub(super) fn step(
             if old.is_some() { "changed" } else { "created" }
         }
     };
+    let other = match &step.merge {
+        Some(shape) => other(stage, &address_of(&eval(stage, cursor, shape)?)?, &address)?,
+        None => None,
+    };
+    for (field, value) in other.iter().flat_map(|other| &other.fields) {
+        fields.entry(field.clone()).or_insert_with(|| value.clone());
+    }
     for field in &step.unset {
         fields.remove(field);
     }
-    let record = next(stage, &address, old.as_deref(), fields)?;
-    let value = record.as_read();
+    if old.is_some() {
+        refuse_ledger(stage.rules, &address)?;
+    }
+    ledger::refuse_chain(&fields, stage.rules, &address.kind)?;
+    let mut record = next(stage, &address, old.as_deref(), fields)?;
+    let besides = other.as_ref().map(|other| &other.address);
+    kinds::fits(stage, &record, old.as_deref(), besides)?;
     // Writing what is there already is no change.
     if shadow {
+        let value = record.as_read();
         return Ok(Flow::Would(value, format!("{address} would be {said}").into()));
     }
+    let mut said = format!("{address} {said}");
+    if let Some(other) = other {
+        let gone = other.address.clone();
+        let stone = kinds::tombstone(stage, &other, &address);
+        stage.put_record(gone.clone(), Some(stone));
+        changed(stage, &Changer::Run(&cursor.run), &gone, (other.as_read(), Value::Null));
+        said = format!("{said}, {gone} goes on in it");
+    }
     if old.is_none_or(|old| old.fields != record.fields) {
+        ledger::chain(stage, &mut record)?;
+        let value = record.as_read();
         stage.put_record(address.clone(), Some(record));
         changed(stage, &Changer::Run(&cursor.run), &address, (seen, value.clone()));
+        return Ok(Flow::Done(value, said.into()));
     }
-    Ok(Flow::Done(value, format!("{address} {said}").into()))
+    Ok(Flow::Done(record.as_read(), said.into()))
+}
+
+/// The record that goes on in another; `None`: it does already.
+fn other(stage: &Stage<'_>, named: &Address, into: &Address) -> Result<Option<Arc<Record>>, Fault> {
+    let place = kinds::resolved(stage, named.clone())?;
+    if place == *into {
+        return Ok(None);
+    }
+    if place.kind != into.kind {
+        let message = format!("`{place}` cannot go on in `{into}`: they are of different kinds");
+        return Err(Cause::new("record", message).into());
+    }
+    refuse_shipped(stage.rules, &place)?;
+    refuse_ledger(stage.rules, &place)?;
+    match stage.record(&place)? {
+        Some(record) => Ok(Some(record)),
+        None => Err(Cause::new("record", format!("there is no `{place}` to go on in it")).into()),
+    }
+}
+
+fn refuse_ledger(rules: &RuleSet, address: &Address) -> Result<(), Cause> {
+    if !rules.records.get(&address.kind).is_some_and(|kind| kind.ledger) {
+        return Ok(());
+    }
+    let message = format!("`{address}` is in a ledger: what stands there is never changed");
+    Err(Cause::new("ledger", message))
 }
 
 /// A person lays fields over those of a record.
@@ -85,15 +141,23 @@ pub(super) fn write(
     fields: &Map,
     by: &Text,
 ) -> Result<Reply, ReadError> {
+    let address = &kinds::resolved(stage, address.clone())?;
     let old = stage.record(address)?;
     let mut all = old.as_ref().map(|record| record.fields.clone()).unwrap_or_default();
     let new = refuse_shipped(stage.rules, address)
         .and_then(|()| merge(&mut all, Value::Map(fields.clone())))
-        .and_then(|()| next(stage, address, old.as_deref(), all));
-    let record = match new {
+        .and_then(|()| ledger::refuse_chain(&all, stage.rules, &address.kind))
+        .and_then(|()| next(stage, address, old.as_deref(), all))
+        .map_err(Fault::Cause)
+        .and_then(|record| kinds::fits(stage, &record, old.as_deref(), None).map(|()| record));
+    let mut record = match new {
         Ok(record) => record,
-        Err(cause) => return Ok(Reply::Refused(Refusal::Invalid(cause.message.to_string()))),
+        Err(Fault::Read(error)) => return Err(error),
+        Err(Fault::Cause(cause)) => {
+            return Ok(Reply::Refused(Refusal::Invalid(cause.message.to_string())));
+        }
     };
+    ledger::chain(stage, &mut record)?;
     let seen = old.as_ref().map_or(Value::Null, |record| record.as_read());
     let value = record.as_read();
     if old.is_none_or(|old| old.fields != record.fields) {
@@ -126,6 +190,22 @@ fn next(
     Ok(record)
 }
 
+/// Gives a record of the daemon's own these fields and no others.
+pub(super) fn replace(stage: &mut Stage<'_>, changer: &Changer<'_>, address: Address, fields: Map) {
+    let old = stage.record(&address).ok().flatten();
+    let record = Record {
+        revision: old.as_ref().map_or(1, |old| old.revision + 1),
+        created: old.as_ref().map_or(stage.now, |old| old.created),
+        updated: stage.now,
+        address: address.clone(),
+        fields,
+    };
+    let seen = old.map_or(Value::Null, |old| old.as_read());
+    let new = record.as_read();
+    stage.put_record(address.clone(), Some(record));
+    changed(stage, changer, &address, (seen, new));
+}
+
 /// Who changed a record.
 pub(super) enum Changer<'c> {
     /// A step of this run.
@@ -141,6 +221,9 @@ pub(super) fn changed(
     address: &Address,
     (old, new): (Value, Value),
 ) {
+    history::note(stage, changer, address, (&old, &new));
+    sla::record_changed(stage, changer, address, &new);
+    obligations::record_changed(stage, changer, address, (&old, &new));
     let kind = Text::from(format!("record.{}", address.kind));
     let subject = Text::from(address.to_string());
     let waits = |subject: ArmSubject| {
@@ -197,7 +280,7 @@ pub(super) fn becomes(host: &dyn Host, filter: &Filter, event: &Event) -> Result
     }
 }
 
-fn address_of(value: &Value) -> Result<Address, Cause> {
+pub(super) fn address_of(value: &Value) -> Result<Address, Cause> {
     let wrong = |message: String| Cause::new("record", message);
     match value {
         Value::Text(text) => text.parse().map_err(|error| wrong(format!("{error}"))),
@@ -255,16 +338,6 @@ fn instant_in(text: &Text) -> Option<Instant> {
     if dated { text.parse().ok() } else { None }
 }
 
-/// The values of a record's declared indexes.
-pub(super) fn indexed(rules: &RuleSet, record: &Record) -> Vec<(Name, Value)> {
-    let Some(kind) = rules.records.get(&record.address.kind) else { return Vec::new() };
-    kind.indexes
-        .iter()
-        .filter_map(|field| Some((field.clone(), record.fields.get(field)?.clone())))
-        .filter(|(_, value)| !value.is_null())
-        .collect()
-}
-
 /// The rules in force changed: kinds whose declared indexes differ get their index rows anew.
 pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
     let declared: Vec<(Name, Vec<Name>)> = stage
@@ -272,7 +345,7 @@ pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
         .records
         .iter()
         .filter(|(_, kind)| !kind.indexes.is_empty())
-        .map(|(name, kind)| (name.clone(), kind.indexes.clone()))
+        .map(|(name, kind)| (name.clone(), kind.index_rows()))
         .collect();
     let known = stage.view().indexes()?;
     if declared == known {

@@ -182,6 +182,14 @@ pub(super) fn recover(
             stage.put(cursor.run);
             Ok(())
         }
+        Ok(Gate::Hold(held)) => match effects::hold(stage, &mut cursor.run, held) {
+            Ok(()) => {
+                stage.put(cursor.run);
+                Ok(())
+            }
+            Err(Fault::Read(error)) => Err(error),
+            Err(Fault::Cause(cause)) => finish::fail_step_and_go_on(stage, cursor.run, step, cause),
+        },
         // It may have been sent already; what is certain is that it is not sent again.
         Ok(Gate::Shut(reason)) => {
             let value = gate::suppressed(stage, &cursor.run, &reason);

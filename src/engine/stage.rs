@@ -15,7 +15,10 @@ use crate::model::{
 use crate::rules::{Bundle, RuleSet};
 use crate::script::Shared;
 
-use super::{World, advance, fan, finish, records, scope, start, sweep, wake, watch};
+use super::{
+    World, advance, erase, fan, finish, kinds, obligations, records, scope, start, sweep, wake,
+    watch,
+};
 
 pub(super) struct Stage<'a> {
     pub(super) world: &'a World<'a>,
@@ -39,6 +42,8 @@ pub(super) struct Stage<'a> {
     started: HashMap<Text, usize>,
     /// The event that expressions saw last, as they see it.
     seen: Option<(EventNo, Shared)>,
+    /// A read failed where nobody could be told: the decision must not stand.
+    spoiled: Option<ReadError>,
 }
 
 struct StagedWindow {
@@ -76,6 +81,7 @@ impl<'a> Stage<'a> {
             next_inbox: world.view.next_inbox(),
             started: HashMap::new(),
             seen: None,
+            spoiled: None,
             world,
         }
     }
@@ -114,6 +120,11 @@ impl<'a> Stage<'a> {
                 Task::Fan { run } => fan::go_on(self, run)?,
                 Task::Orphans { run } => fan::orphans(self, run)?,
                 Task::Windows { after } => watch::collect(self, after)?,
+                Task::Orphaned { owner, after } => obligations::orphaned(self, owner, after)?,
+                task @ Task::Erase { .. } => erase::go_on(self, task)?,
+                Task::SweepRecords { kind, after } => {
+                    sweep::records(self, &kind, after.as_deref())?;
+                }
                 Task::Queues { after } => finish::look_at_queues(self, after)?,
             }
         }
@@ -139,7 +150,7 @@ impl<'a> Stage<'a> {
         for (address, record) in self.records {
             writes.push(match record {
                 Some(record) => {
-                    let indexed = records::indexed(self.rules, &record);
+                    let indexed = kinds::indexed(self.rules, &record);
                     Write::Record(record, indexed)
                 }
                 None => Write::RecordGone(address),
@@ -153,6 +164,16 @@ impl<'a> Stage<'a> {
             self.next_inbox = self.next_inbox.next();
         }
         Decision { writes, release: self.commands, reply, asks: self.asks, said: self.said }
+    }
+
+    /// A read failed in the middle of something that cannot fail.
+    pub(super) fn spoil(&mut self, error: ReadError) {
+        self.spoiled.get_or_insert(error);
+    }
+
+    /// Fails if a read failed.
+    pub(super) fn sound(&mut self) -> Result<(), ReadError> {
+        self.spoiled.take().map_or(Ok(()), Err)
     }
 
     pub(super) fn write(&mut self, write: Write) {
@@ -356,6 +377,11 @@ impl<'a> Stage<'a> {
             self.windows.insert(key, StagedWindow { due, new });
         }
         Ok(())
+    }
+
+    /// Whether a record was written in this decision: the indexes of the view may be wrong about it.
+    pub(super) fn is_staged_record(&self, address: &Address) -> bool {
+        self.records.contains_key(address)
     }
 
     /// Records written in this decision.

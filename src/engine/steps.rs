@@ -11,7 +11,9 @@ use super::advance::{Cursor, Flow, check_size, trace};
 use super::reads::Reads;
 use super::stage::Stage;
 use super::start::{Entry, Fault, Seed, begin, lineage_of};
-use super::{admit, effects, fan, fields, ladder, metric, plugin, records, time, waits};
+use super::{
+    admit, approve, effects, erase, fan, fields, ladder, metric, pick, plugin, records, time, waits,
+};
 
 /// Does one step. Guards and branches are done by the caller.
 pub(super) fn perform(
@@ -75,6 +77,15 @@ pub(super) fn perform(
             effects::arm(stage, cursor, step, effects::Order { action, lane, class, params })
         }
         Action::Metric(metric) => metric::step(stage, cursor, metric),
+        Action::Approve(approve) => approve::step(stage, cursor, step, approve),
+        Action::Ask { template } => {
+            let params = approve::ask(cursor, template)?;
+            let (action, class) = (ActionKind::Email, crate::model::Class::Normal);
+            let lane = Text::from(effects::MAIL_LANE);
+            effects::arm(stage, cursor, step, effects::Order { action, lane, class, params })
+        }
+        Action::Erase { address, suppress } => erase::step(stage, cursor, address, *suppress),
+        Action::Pick { team, except } => pick::step(stage, cursor, team, except.as_ref()),
         Action::ForEach(each) => fan::foreach(stage, cursor, step, each),
         Action::Parallel(lists) => fan::parallel(stage, cursor, step, lists),
         Action::Emit { kind, subject, data } => emit(stage, cursor, (kind, subject.as_ref(), data)),

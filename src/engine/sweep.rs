@@ -5,13 +5,17 @@
 
 use std::collections::HashSet;
 
-use crate::model::{BundleId, EventNo, ReadError, RunNo, Status, Task, Write};
+use crate::model::{BundleId, EventNo, ReadError, RunNo, Status, Task, Write, is_own};
 
+use super::history;
 use super::left;
 use super::stage::Stage;
 
 /// Rows looked at in one task: a millisecond or two, which those who wait for an answer hardly notice.
 const ROWS_PER_TASK: usize = 32;
+
+/// Records looked at in one task.
+const RECORDS_PER_TASK: usize = 128;
 
 /// Old versions removed in one sweep: each may be some megabytes of sources.
 const BUNDLES_PER_SWEEP: usize = 64;
@@ -21,6 +25,40 @@ pub(super) fn begin(stage: &mut Stage<'_>) {
     stage.push(Task::SweepRuns { after: RunNo(0) });
     stage.push(Task::SweepEvents { after: EventNo(0) });
     bundles(stage);
+    let rules = stage.rules;
+    for (name, kind) in &rules.records {
+        if kind.keep.is_some() || is_own(name) {
+            stage.push(Task::SweepRecords { kind: name.clone(), after: None });
+        }
+    }
+}
+
+/// One page of the records of a kind. Of the daemon's own those go that are over for as long as runs are kept.
+pub(super) fn records(
+    stage: &mut Stage<'_>,
+    name: &str,
+    after: Option<&str>,
+) -> Result<(), ReadError> {
+    let own = is_own(name);
+    let keep = stage.rules.records.get(name).and_then(|kind| kind.keep);
+    let Some(keep) = keep.or_else(|| own.then_some(stage.world.retention.runs)) else {
+        return Ok(());
+    };
+    let oldest = stage.now - keep;
+    let page = stage.view().records(name, after, RECORDS_PER_TASK)?;
+    if let (true, Some(last)) = (page.len() == RECORDS_PER_TASK, page.last()) {
+        let after = Some(last.address.id.clone());
+        stage.push_later(Task::SweepRecords { kind: name.into(), after });
+    }
+    for record in page {
+        // What is under way stays, however long nothing was heard of it; a metric counts for ever.
+        let over = !own || record.fields.contains_key("ended");
+        if over && record.updated < oldest {
+            stage.put_record(history::place(&record.address), None);
+            stage.put_record(record.address.clone(), None);
+        }
+    }
+    Ok(())
 }
 
 /// Old versions of the rules that no run needs.

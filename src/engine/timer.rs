@@ -9,7 +9,7 @@ use super::advance::{Cursor, keep, locate, trace};
 use super::effects;
 use super::finish::{self, Ending};
 use super::stage::Stage;
-use super::{fan, ladder, rest, waits};
+use super::{approve, fan, ladder, rest, waits};
 
 /// Does what is due in a run. A timer that came too early, or twice, does nothing.
 pub(super) fn due(stage: &mut Stage<'_>, no: RunNo) -> Result<(), ReadError> {
@@ -43,10 +43,11 @@ fn delay_over(stage: &mut Stage<'_>, run: Run) -> Result<(), ReadError> {
     let Some(step) = workflow.steps.get(run.pc as usize) else {
         return go_on(stage, run);
     };
-    if matches!(step.action, Action::Level { .. }) {
-        return ladder::level_due(stage, run, step);
+    match &step.action {
+        Action::Level { .. } => ladder::level_due(stage, run, step),
+        Action::Approve(approve) => approve::due(stage, run, step, approve),
+        _ => effects::settle(stage, run, step, Value::Null),
     }
-    effects::settle(stage, run, step, Value::Null)
 }
 
 /// Lets a run go on so that advancing it says what is wrong.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Code, Draft, Duration, Event, Instant, Lineage, Map, ReadError, RunNo, Span, StoredEvent, Task,
-    Text, Value, Verdict, Window, WindowKey, limits,
+    Code, Draft, Duration, Event, Instant, Lineage, Map, OBLIGATION, ReadError, RunNo, Span,
+    StoredEvent, Task, Text, Value, Verdict, Window, WindowKey, limits,
 };
 use crate::rules::{Bundle, CatchUp, Schedule, Throttle, TriggerKind, Workflow};
 use crate::script::{EvalError, Scope};
@@ -26,6 +26,12 @@ pub(super) const REST: &str = "rest";
 const STORM: &str = "storm";
 /// That of a metric, which counts its series.
 pub(super) const SERIES: &str = "series";
+/// That of a recipient of a purpose, which counts its mails.
+pub(super) const SENT: &str = "sent";
+/// That of a purpose with a guard.
+pub(super) const GUARD: &str = "guard";
+/// That of a team, whose turns it counts, and those of its members.
+pub(super) const PICK: &str = "pick";
 /// In how long [`limits::STORM`] runs are too many.
 const STORM_TIME: Span = Span::from_secs(60);
 /// Windows looked at in one task.
@@ -448,6 +454,9 @@ pub(super) fn rules_changed(stage: &mut Stage<'_>) -> Result<(), ReadError> {
         }
     }
     stage.push_later(Task::Windows { after: None });
+    if !stage.view().records_where(OBLIGATION, "status", &"open".into(), 1)?.is_empty() {
+        stage.push_later(Task::Orphaned { owner: None, after: None });
+    }
     if !stage.view().queued(RunNo(0), 1).is_empty() {
         stage.push_later(Task::Queues { after: RunNo(0) });
     }
@@ -466,8 +475,10 @@ pub(super) fn collect(
         stage.push_later(Task::Windows { after: Some((workflow, what, key)) });
     }
     for key in page {
-        // What a workflow did stays counted however long its file is broken or away.
-        if matches!(&*key.what, THROTTLE | REST | STORM | SERIES) || poll::is_poll(&key.what) {
+        // What a workflow did stays counted however long its file is broken or away; and what belongs to
+        // none is the daemon's own.
+        let counts = matches!(&*key.what, THROTTLE | REST | STORM) || poll::is_poll(&key.what);
+        if counts || key.workflow.is_empty() {
             continue;
         }
         let bundle = stage.rules.workflows.get(&key.workflow);

@@ -35,6 +35,8 @@ pub enum Input {
     Rules,
     /// Time to remove what is past its retention.
     Sweep,
+    /// 32 random bytes for the state to hash addresses with; it keeps the first it is given.
+    Key([u8; 32]),
     /// A window has to be looked at.
     Window(WindowKey),
     /// A poll ended.
@@ -68,6 +70,7 @@ impl Input {
             Self::Inbox(no, _) => format!("item {no} of the inbox"),
             Self::Rules => "the rules".to_owned(),
             Self::Sweep => "the sweep".to_owned(),
+            Self::Key(_) => "a key".to_owned(),
             Self::Window(key) => format!("{} of {}", key.what, key.workflow),
             Self::Polled(polled) => {
                 format!("the answer to {} of {}", polled.key.what, polled.key.workflow)
@@ -180,6 +183,37 @@ pub enum Operator {
         fields: Map,
         /// Who asks.
         by: Text,
+    },
+    /// Choose one of the outcomes of an approval.
+    Decide {
+        /// The approval.
+        approval: Text,
+        /// Which outcome.
+        outcome: Text,
+        /// Why, for its story.
+        comment: Option<Text>,
+        /// Whether only those may who are asked: else anybody else decides as an operator, alone.
+        asked_only: bool,
+        /// Who chooses: the id of a person, an address, or the name of an operator.
+        by: Text,
+    },
+    /// Pass an approval on to somebody else.
+    Delegate {
+        /// The approval.
+        approval: Text,
+        /// The id of a person.
+        to: Text,
+        /// Who passes it on, one of those who are asked.
+        by: Text,
+    },
+    /// Somebody wants no more mail of a purpose.
+    Unsubscribe {
+        /// The purpose.
+        purpose: Name,
+        /// The address.
+        address: Text,
+        /// The run that sent the mail whose link was followed.
+        run: RunNo,
     },
     /// Resolve an escalation.
     Resolve {

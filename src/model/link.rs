@@ -9,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
+use super::exchange::Operator;
 use super::id::RunId;
 use super::time::{Instant, Span};
 use super::value::Text;
@@ -20,13 +21,20 @@ const SIGNATURE_BYTES: usize = 16;
 /// Bytes of a token: a longer one is none of ours.
 const TOKEN_BYTES: usize = 4_096;
 
-/// What a link does to an escalation.
+/// How long an unsubscribe link works: laws ask for 30 to 60 days, and people find mails much later.
+const LIFE_OF_UNSUBSCRIBE: Span = Span::from_days(730);
+
+/// What a link does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkVerb {
-    /// Somebody is on it.
+    /// Of an escalation: somebody is on it.
     Acknowledge,
-    /// It is over.
+    /// Of an escalation: it is over.
     Resolve,
+    /// Of an approval: one of its outcomes.
+    Decide,
+    /// Of a purpose: no more mail of it (RFC 8058).
+    Unsubscribe,
 }
 
 impl LinkVerb {
@@ -36,6 +44,20 @@ impl LinkVerb {
         match self {
             Self::Acknowledge => "acknowledge",
             Self::Resolve => "resolve",
+            Self::Decide => "decide",
+            Self::Unsubscribe => "unsubscribe",
+        }
+    }
+
+    /// Whether its token says what it is about, beside the run.
+    const fn has_about(self) -> bool {
+        matches!(self, Self::Decide | Self::Unsubscribe)
+    }
+
+    const fn life(self) -> Span {
+        match self {
+            Self::Unsubscribe => LIFE_OF_UNSUBSCRIBE,
+            _ => LIFE,
         }
     }
 }
@@ -45,10 +67,31 @@ impl LinkVerb {
 pub struct Link {
     /// What is to be done.
     pub verb: LinkVerb,
-    /// To which run.
+    /// To which run; of an approval or a purpose the one that sent the mail.
     pub run: RunId,
+    /// `APPROVAL OUTCOME`, or the name of the purpose; else empty.
+    pub about: Text,
     /// By whom: the address the mail went to.
     pub by: Text,
+}
+
+impl Link {
+    /// What following it asks for.
+    #[must_use]
+    pub fn wish(self) -> Operator {
+        let Self { verb, run, about, by } = self;
+        let run = run.no;
+        match verb {
+            LinkVerb::Acknowledge => Operator::Acknowledge { run, by },
+            LinkVerb::Resolve => Operator::Resolve { run, by },
+            LinkVerb::Decide => {
+                let (approval, outcome) = about.split_once(' ').unwrap_or((&about, ""));
+                let (approval, outcome) = (approval.into(), outcome.into());
+                Operator::Decide { approval, outcome, comment: None, asked_only: true, by }
+            }
+            LinkVerb::Unsubscribe => Operator::Unsubscribe { purpose: about, address: by, run },
+        }
+    }
 }
 
 /// Why a link is not followed.
@@ -76,8 +119,9 @@ impl LinkKey {
     /// The token of a link in a mail announced at `armed`.
     #[must_use]
     pub fn token(&self, link: &Link, armed: Instant) -> String {
-        let until = (armed + LIFE).as_micros();
-        let payload = format!("{}\n{}\n{until}\n{}", link.verb.as_str(), link.run, link.by);
+        let until = (armed + link.verb.life()).as_micros();
+        let about = if link.verb.has_about() { format!("{}\n", link.about) } else { String::new() };
+        let payload = format!("{}\n{}\n{until}\n{about}{}", link.verb.as_str(), link.run, link.by);
         let signature = self.mac(payload.as_bytes()).finalize().into_bytes();
         let signature = BASE64.encode(&signature[..SIGNATURE_BYTES]);
         format!("{}.{signature}", BASE64.encode(payload))
@@ -100,20 +144,20 @@ impl LinkKey {
         }
         self.mac(&payload).verify_truncated_left(&signature).map_err(|_| forged)?;
         let payload = String::from_utf8(payload).map_err(|_| forged)?;
-        let mut lines = payload.splitn(4, '\n');
+        let (verb, rest) = payload.split_once('\n').ok_or(forged)?;
+        let all =
+            [LinkVerb::Acknowledge, LinkVerb::Resolve, LinkVerb::Decide, LinkVerb::Unsubscribe];
+        let verb = all.into_iter().find(|known| known.as_str() == verb).ok_or(forged)?;
+        let mut lines = rest.splitn(if verb.has_about() { 4 } else { 3 }, '\n');
         let mut line = || lines.next().ok_or(forged);
-        let verb = match line()? {
-            "acknowledge" => LinkVerb::Acknowledge,
-            "resolve" => LinkVerb::Resolve,
-            _ => return Err(forged),
-        };
         let run = line()?.parse().map_err(|_| forged)?;
         let until = line()?.parse().map(Instant::from_micros).map_err(|_| forged)?;
+        let about = if verb.has_about() { line()?.into() } else { Text::default() };
         let by = line()?.into();
         if until < now {
             return Err(LinkError::Expired);
         }
-        Ok(Link { verb, run, by })
+        Ok(Link { verb, run, about, by })
     }
 
     fn mac(&self, payload: &[u8]) -> Hmac<Sha256> {
@@ -143,6 +187,7 @@ mod tests {
         Link {
             verb: LinkVerb::Acknowledge,
             run: RunId { no: RunNo(17), check: Some(7) },
+            about: Text::default(),
             by: "tom@ops.example".into(),
         }
     }
@@ -157,6 +202,21 @@ mod tests {
         assert_eq!(key.read(&token, armed + LIFE), Ok(link()));
         let late = armed + LIFE + Span::from_secs(1);
         assert_eq!(key.read(&token, late), Err(LinkError::Expired));
+    }
+
+    #[test]
+    fn what_a_link_is_about_is_in_its_token() {
+        let key = LinkKey::new([7; 32]);
+        let armed = Instant::from_micros(0);
+        for (verb, about) in
+            [(LinkVerb::Decide, "00ff approved"), (LinkVerb::Unsubscribe, "marketing")]
+        {
+            let link = Link { verb, about: about.into(), ..link() };
+            let token = key.token(&link, armed);
+            assert_eq!(key.read(&token, armed), Ok(link));
+        }
+        let token = key.token(&Link { verb: LinkVerb::Unsubscribe, ..link() }, armed);
+        assert!(key.read(&token, armed + LIFE + LIFE).is_ok(), "a year-old mail can be followed");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod effect;
 mod event;
 mod exchange;
 mod id;
+mod ledger;
 pub mod limits;
 mod link;
 #[cfg(test)]
@@ -31,9 +32,13 @@ pub use effect::{ActionKind, Cause, Class, Command, Effect, EffectState, Outcome
 pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
 pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
 pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};
+pub use ledger::Head;
 pub use link::{Link, LinkError, LinkKey, LinkVerb};
 pub use poll::{Ask, Found, POLL_BUSY, Polled};
-pub use record::{METRIC, Record};
+pub use record::{
+    APPROVAL, APPROVED, KNOWN_KINDS, METRIC, OBLIGATION, OWN_KINDS, PERSON, REJECTED, Record, SLA,
+    SUPPRESSION, is_own,
+};
 pub use retention::Retention;
 pub use run::{
     Arm, ArmRole, ArmSubject, Branch, Failing, Join, Ladder, Origin, Parent, Redo, Run, Status,

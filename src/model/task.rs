@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::address::Address;
 use super::id::{EventNo, Name, RunNo};
 use super::value::Text;
 
@@ -76,5 +77,31 @@ pub enum Task {
     Queues {
         /// The last one looked at.
         after: RunNo,
+    },
+    /// Forget what was personal of a record: in the events about it, those after `after`, and in their runs;
+    /// then in windows.
+    Erase {
+        /// The record.
+        address: Address,
+        /// What is looked for, in lower case.
+        values: Vec<Text>,
+        /// The last event looked at.
+        after: EventNo,
+        /// The events are done; the last window looked at.
+        windows: Option<(Name, Text, Text)>,
+    },
+    /// Remove records that have not changed for as long as their kind keeps them, those after an id.
+    SweepRecords {
+        /// The kind.
+        kind: Name,
+        /// The last id looked at.
+        after: Option<Text>,
+    },
+    /// Look whether the owners of open obligations are there, those after an id.
+    Orphaned {
+        /// Only of this owner.
+        owner: Option<Text>,
+        /// The last id looked at.
+        after: Option<Text>,
     },
 }

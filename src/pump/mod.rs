@@ -377,6 +377,23 @@ impl<T> Pump<T> {
         self.state.drain();
     }
 
+    /// What scripts and checks ask of the state besides records.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state cannot be read.
+    pub fn read(&self, reading: &engine::Reading) -> Result<Value, ReadError> {
+        query::read(&self.state, &self.rules, &self.library, reading)
+    }
+
+    /// Gives the state a key to hash and sign with, unless it has one.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state cannot be read.
+    pub fn with_key(mut self, now: Instant, key: [u8; 32]) -> Result<Self, ReadError> {
+        self.decide(now, Input::Key(key), None)?;
+        Ok(self)
+    }
+
     /// Whether a batch is being synced.
     #[must_use]
     pub fn is_syncing(&self) -> bool {

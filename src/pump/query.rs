@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::engine::{self, Bundles, World};
 use crate::model::{
-    Address, BundleId, EventNo, Explained, Name, Pattern, ReadError, Record, Retention, Run, RunId,
-    RunNo, Status, StoredEvent, Text, Trace, TraceEntry, Value, Verdict, View, limits,
+    APPROVAL, Address, BundleId, EventNo, Explained, Head, Name, Pattern, ReadError, Record,
+    Retention, Run, RunId, RunNo, Status, StoredEvent, Text, Trace, TraceEntry, Value, Verdict,
+    View, limits,
 };
 use crate::rules::RuleSet;
 use crate::store::State;
@@ -36,6 +37,17 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// Approvals.
+    Approvals {
+        /// Those that are decided as well.
+        all: bool,
+        /// At most so many.
+        limit: usize,
+    },
+    /// How far the ledgers are.
+    Ledgers,
+    /// Whether a head of a ledger was signed by this state.
+    Signed(Head),
     /// Events.
     Events {
         /// Only of these types.
@@ -76,6 +88,8 @@ pub enum Query {
     },
     /// One record.
     Record(Address),
+    /// What a script off the loop asks besides records.
+    Reading(engine::Reading),
     /// `record(kind, id)` of a script off the loop.
     Lookup(Name, Text),
     /// `records(kind, index, value)` of a script off the loop; without an index all of the kind.
@@ -99,11 +113,15 @@ pub enum Answer {
     Plan(Plan),
     /// To `Kinds`.
     Kinds(Vec<Text>),
-    /// To `Records`.
+    /// To `Ledgers`.
+    Heads(Vec<Head>),
+    /// To `Signed`.
+    Signed(bool),
+    /// To `Records` and `Approvals`.
     Records(Vec<Arc<Record>>),
     /// To `Record`.
     Record(Option<Arc<Record>>),
-    /// To `Lookup`.
+    /// To `Lookup` and `Reading`.
     Value(Value),
     /// To `LookupAll`; `None`: there are too many.
     Values(Option<Vec<Value>>),
@@ -183,6 +201,23 @@ pub(super) fn answer(
                 collect(state, state.ladders(), limit, |_| true)?
             }))
         }
+        Query::Approvals { all, limit } => {
+            let limit = (*limit).min(limits::PAGE);
+            let found = if *all {
+                state.records(APPROVAL, None, limit)
+            } else {
+                state.records_where(APPROVAL, "status", &"open".into(), limit)
+            };
+            found.map(Answer::Records)
+        }
+        Query::Ledgers => {
+            let shelf = library.over(state);
+            engine::ledgers(&world(rules, &shelf, state)).map(Answer::Heads)
+        }
+        Query::Signed(head) => {
+            let shelf = library.over(state);
+            engine::signed(&world(rules, &shelf, state), head).map(Answer::Signed)
+        }
         Query::Run(id) => story(state, library, *id).map(Answer::Story),
         Query::Events { kind, subject, before, limit } => {
             let before = before.unwrap_or(state.next_event().0);
@@ -230,6 +265,7 @@ pub(super) fn answer(
             state.records(kind, after.as_deref(), limit).map(Answer::Records)
         }
         Query::Record(address) => state.record(address).map(Answer::Record),
+        Query::Reading(reading) => read(state, rules, library, reading).map(Answer::Value),
         Query::Lookup(kind, id) => lookup(state, rules, library, kind, id).map(Answer::Value),
         Query::LookupAll(kind, filter) => {
             let filter = filter.as_ref().map(|(index, value)| (&**index, value));
@@ -247,6 +283,16 @@ pub(super) fn lookup(
     id: &str,
 ) -> Result<Value, ReadError> {
     engine::lookup(&world(rules, &library.over(state), state), kind, id)
+}
+
+/// See [`super::Pump::read`].
+pub(super) fn read(
+    state: &State,
+    rules: &RuleSet,
+    library: &Library,
+    reading: &engine::Reading,
+) -> Result<Value, ReadError> {
+    engine::read(&world(rules, &library.over(state), state), reading)
 }
 
 /// See [`super::Pump::lookup_all`].

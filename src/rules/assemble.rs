@@ -25,9 +25,12 @@ use super::expressions;
 use super::keys;
 use super::lint;
 use super::plugins;
-use super::program::{Purpose, RecordKind};
+use super::program::{Purpose, RecordKind, Sla, Team};
+use super::purpose;
 use super::ruleset::{Context, Sources};
+use super::sla;
 use super::suggest;
+use super::team;
 use super::template_views::TemplateViews;
 use super::templates::TemplateSource;
 use super::yaml::{self, Document, Kind};
@@ -43,6 +46,8 @@ pub(super) struct Loaded {
     pub calendars: BTreeMap<Name, Calendar>,
     pub purposes: BTreeMap<Name, Purpose>,
     pub records: BTreeMap<Name, RecordKind>,
+    pub teams: BTreeMap<Name, Team>,
+    pub slas: BTreeMap<Name, Sla>,
     pub kinds: BTreeSet<Text>,
 }
 
@@ -96,8 +101,8 @@ pub(super) fn assemble(sources: &Sources, context: &Context) -> (Option<Loaded>,
             calls::never_started(&parts.built, &mut out);
         }
         let rules = written(&found, &[Sort::Workflow, Sort::Policy]);
-        let records = written(&found, &[Sort::Record]);
-        lint::check(&rules, &records, &directory.hooks, incomplete, &mut out);
+        let (teams, records) = (written(&found, &[Sort::Team]), written(&found, &[Sort::Record]));
+        lint::check((&rules, &teams, &records), &directory.hooks, incomplete, &mut out);
         parts.pin(sandbox, &plugins, &directory, &mut out)
     });
     sort(sources, &mut out);
@@ -265,6 +270,8 @@ struct Parts {
     calendars: BTreeMap<Name, Calendar>,
     purposes: BTreeMap<Name, Purpose>,
     records: BTreeMap<Name, RecordKind>,
+    teams: BTreeMap<Name, Team>,
+    slas: BTreeMap<Name, Sla>,
 }
 
 impl Parts {
@@ -313,13 +320,23 @@ impl Parts {
                     }
                 }
                 Sort::Purpose => {
-                    if let Some(purpose) = documents::purpose(&mut cx, root) {
+                    if let Some(purpose) = purpose::purpose(&mut cx, root) {
                         parts.purposes.insert(name, purpose);
                     }
                 }
                 Sort::Record => {
                     if let Some(kind) = documents::record(&mut cx, root) {
                         parts.records.insert(name, kind);
+                    }
+                }
+                Sort::Team => {
+                    if let Some(team) = team::team(&mut cx, root) {
+                        parts.teams.insert(name, team);
+                    }
+                }
+                Sort::Sla => {
+                    if let Some(sla) = sla::sla(&mut cx, root) {
+                        parts.slas.insert(name, sla);
                     }
                 }
                 Sort::Workflow | Sort::Policy | Sort::Endpoint => {}
@@ -383,6 +400,8 @@ impl Parts {
             calendars: self.calendars,
             purposes: self.purposes,
             records: self.records,
+            teams: self.teams,
+            slas: self.slas,
             kinds,
         })
     }

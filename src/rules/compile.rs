@@ -104,6 +104,9 @@ impl Place {
     /// A purpose's `allow`.
     pub(super) const PURPOSE: Self = Self::of(&["recipient"]);
 
+    /// A team's `available` and `active`.
+    pub(super) const TEAM: Self = Self::of(&["member"]);
+
     const fn of(names: &'static [&'static str]) -> Self {
         Self { names, error: false, old: false, secret: false }
     }
@@ -345,17 +348,17 @@ impl Cx<'_> {
     }
 
     /// The recipient `person:ID` for an id that is the text of a scalar.
-    pub(super) fn person_shape(&mut self, node: &Node) -> Option<Shape> {
+    pub(super) fn person_shape(&mut self, node: &Node, what: &str, place: Place) -> Option<Shape> {
         const PREFIX: &str = "person:";
-        let id = self.sink.raw(node, "notify")?.trim();
+        let id = self.sink.raw(node, what)?.trim();
         if id.is_empty() {
             self.sink.error("recipient", node.head(), "a person's id is empty");
             return None;
         }
         // Compiled once as it stands, so that a mistake is reported where it is.
-        self.scalar_shape(node, id, Place::STEP)?;
-        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &Place::STEP.names(&self.local.items))
-            .ok()
+        self.scalar_shape(node, id, place)?;
+        let names = place.names(&self.local.items);
+        Shape::text(self.sandbox, &format!("{PREFIX}{id}"), &names).ok()
     }
 
     /// Named values: headers, `vars`.
@@ -377,17 +380,20 @@ impl Cx<'_> {
     /// The name of another document, which must exist.
     pub(super) fn reference(&mut self, node: &Node, what: &str, sort: Sort) -> Option<Name> {
         let name = self.sink.name(node, what)?;
-        if let Some(directory) = self.directory
-            && !directory.knows(sort, name)
-            && !directory.incomplete
-        {
-            let message = format!("there is no {} `{name}`", sort.word());
-            let help = suggest::hint(name, directory.names(sort))
-                .unwrap_or_else(|| sort.how_to_declare(name));
-            self.sink.error(sort.code(), node.head(), message).help(help);
-            return None;
+        self.known(node, name, sort).then(|| name.into())
+    }
+
+    /// Whether there is a document of this name, which `node` mentions; if not, that is reported.
+    pub(super) fn known(&mut self, node: &Node, name: &str, sort: Sort) -> bool {
+        let Some(directory) = self.directory else { return true };
+        if directory.knows(sort, name) || directory.incomplete {
+            return true;
         }
-        Some(name.into())
+        let message = format!("there is no {} `{name}`", sort.word());
+        let help =
+            suggest::hint(name, directory.names(sort)).unwrap_or_else(|| sort.how_to_declare(name));
+        self.sink.error(sort.code(), node.head(), message).help(help);
+        false
     }
 
     /// `retry` or `hold`: whether an attempt whose fate is not known is held for a person.
@@ -464,9 +470,8 @@ fn elsewhere(name: &str) -> Option<&'static str> {
         "vars" => "`vars` are there only in a workflow's `if` and `vars` and in its steps",
         "event" => "no event is at hand here",
         "item" | "index" => "`item` and `index` are there only in the steps of a `foreach`",
-        "record" | "member" => {
-            "there is no such variable here; `record(\"kind/id\")` reads a record"
-        }
+        "member" => "`member` is there only in the `available` and `active` of a team",
+        "record" => "there is no such variable here; `record(\"kind/id\")` reads a record",
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::{Name, Text};
+use crate::model::{KNOWN_KINDS, Name, Text};
 
 use super::ruleset::Context;
 use super::template_views::TemplateViews;
@@ -22,6 +22,10 @@ pub(super) enum Sort {
     Purpose,
     /// `record:`
     Record,
+    /// `team:`
+    Team,
+    /// `sla:`
+    Sla,
     /// An endpoint of the configuration.
     Endpoint,
 }
@@ -65,6 +69,8 @@ impl Sort {
             "calendar" => Self::Calendar,
             "purpose" => Self::Purpose,
             "record" => Self::Record,
+            "team" => Self::Team,
+            "sla" => Self::Sla,
             _ => return None,
         })
     }
@@ -77,6 +83,8 @@ impl Sort {
             Self::Calendar => "calendar",
             Self::Purpose => "purpose",
             Self::Record => "record",
+            Self::Team => "team",
+            Self::Sla => "sla",
             Self::Endpoint => "endpoint",
         }
     }
@@ -89,6 +97,8 @@ impl Sort {
             Self::Calendar => "calendar",
             Self::Purpose => "purpose",
             Self::Record => "record kind",
+            Self::Team => "team",
+            Self::Sla => "service level",
             Self::Endpoint => "endpoint",
         }
     }
@@ -101,6 +111,8 @@ impl Sort {
             Self::Calendar => "calendars",
             Self::Purpose => "purposes",
             Self::Record => "record kinds",
+            Self::Team => "teams",
+            Self::Sla => "service levels",
             Self::Endpoint => "endpoints",
         }
     }
@@ -113,6 +125,9 @@ impl Sort {
             Self::Calendar => "unknown-calendar",
             Self::Purpose => "unknown-purpose",
             Self::Record => "unknown-record",
+            Self::Team => "unknown-team",
+            // Nothing names one.
+            Self::Sla => "internal",
             Self::Endpoint => "unknown-endpoint",
         }
     }
@@ -136,6 +151,12 @@ impl Directory {
             hooks: context.hooks.iter().map(|hook| hook.name.clone()).collect(),
             timezone: context.timezone.clone(),
             templates,
+            indexes: KNOWN_KINDS
+                .iter()
+                .map(|(kind, all)| {
+                    ((*kind).into(), all.iter().map(|index| (*index).into()).collect())
+                })
+                .collect(),
             ..Self::default()
         }
     }
@@ -157,7 +178,7 @@ impl Directory {
 
     /// Declares the indexes of a record kind.
     pub(super) fn declare_indexes(&mut self, kind: &str, indexes: Vec<Name>) {
-        self.indexes.insert(kind.into(), indexes);
+        self.indexes.entry(kind.into()).or_default().extend(indexes);
     }
 
     /// Whether there is one of this name.

@@ -1,11 +1,16 @@
-//! The documents that are not workflows: `record`, `calendar`, `purpose`.
+//! `record:` and `calendar:` documents.
 
-use crate::model::{Address, Class, Instant, Map, Name, Record, Text, Value};
+use std::sync::Arc;
+
+use jsonschema::Validator;
+
+use crate::model::{Address, Instant, Map, Name, Record, Text, Value};
 
 use super::calendar::{Calendar, CalendarSpec, Hours, OpenRule, PieceError, Place as Piece};
-use super::compile::{Cx, Place};
+use super::compile::Cx;
+use super::decode::Fields;
 use super::keys;
-use super::program::{Purpose, RecordKind};
+use super::program::RecordKind;
 use super::yaml::{Kind, Node};
 
 /// Indexes of a record kind: each is a row more for every record.
@@ -15,14 +20,9 @@ const ROWS: usize = 10_000;
 
 /// The indexes that a `record:` document declares, without any check: for the directory.
 pub(super) fn declared_indexes(root: &Node) -> Vec<Name> {
-    match root.get("index").map(|node| &node.kind) {
-        Some(Kind::List(items)) => items
-            .iter()
-            .filter_map(Node::scalar)
-            .map(|scalar| scalar.text.as_str().into())
-            .collect(),
-        _ => Vec::new(),
-    }
+    let lists = ["index", "unique"].into_iter().filter_map(|key| root.get(key)?.items());
+    let fields = lists.flatten().filter_map(Node::scalar);
+    fields.map(|scalar| scalar.text.as_str().into()).collect()
 }
 
 /// Compiles a `record:` document.
@@ -30,18 +30,31 @@ pub(super) fn record(cx: &mut Cx<'_>, root: &Node) -> Option<RecordKind> {
     let table = keys::document("record")?.table.as_ref()?;
     let fields = cx.sink.fields(root, table)?;
     let name = fields.get("record").and_then(|node| cx.sink.name(node, "record"));
-    let mut kind = RecordKind::default();
-    for item in fields.get("index").and_then(|node| cx.sink.list(node, "index")).unwrap_or_default()
-    {
-        let Some(field) = cx.sink.text(item, "index") else { continue };
-        if Record::is_reserved(field) {
-            cx.sink
-                .error("reserved-field", item.head(), format!("`{field}` cannot be indexed"))
-                .help("a record is found by its id without an index: `record(\"kind/id\")`");
-        } else if kind.indexes.iter().any(|known| **known == *field) {
-            cx.sink.error("duplicate-key", item.head(), format!("`{field}` is listed twice"));
-        } else {
-            kind.indexes.push(field.into());
+    let mut kind = RecordKind {
+        indexes: names(cx, fields, "index"),
+        unique: names(cx, fields, "unique"),
+        personal: names(cx, fields, "personal"),
+        ..RecordKind::default()
+    };
+    for field in &kind.unique {
+        if !kind.indexes.contains(field) {
+            kind.indexes.push(field.clone());
+        }
+    }
+    kind.ledger =
+        fields.get("ledger").and_then(|node| cx.sink.boolean(node, "ledger")) == Some(true);
+    kind.keep = fields.get("keep").and_then(|node| cx.elapsed(node, "keep"));
+    kind.schema = fields.get("schema").and_then(|node| schema(cx, node));
+    if kind.ledger {
+        for (key, help) in [
+            ("personal", "what is in a ledger stays there: keep personal data in another record"),
+            ("keep", "a ledger loses nothing: leave `keep` out"),
+            ("rows", "rows are shipped, and a ledger is written: use another kind"),
+        ] {
+            if let Some(entry) = fields.entry(key) {
+                let message = format!("a ledger has no `{key}`");
+                cx.sink.error("conflict", entry.key_span.clone(), message).help(help);
+            }
         }
     }
     if kind.indexes.len() > INDEXES {
@@ -80,6 +93,40 @@ pub(super) fn record(cx: &mut Cx<'_>, root: &Node) -> Option<RecordKind> {
         }
     }
     name.map(|_| kind)
+}
+
+/// Names of fields.
+fn names(cx: &mut Cx<'_>, fields: Fields<'_>, key: &str) -> Vec<Name> {
+    let items = fields.get(key).and_then(|node| cx.sink.list(node, key)).unwrap_or_default();
+    let mut names: Vec<Name> = Vec::with_capacity(items.len());
+    for item in items {
+        let Some(field) = cx.sink.text(item, key) else { continue };
+        if Record::is_reserved(field) {
+            let what = if key == "index" { "indexed" } else { "listed here" };
+            cx.sink
+                .error("reserved-field", item.head(), format!("`{field}` cannot be {what}"))
+                .help("a record is found by its id without an index: `record(\"kind/id\")`");
+        } else if names.iter().any(|known| **known == *field) {
+            cx.sink.error("duplicate-key", item.head(), format!("`{field}` is listed twice"));
+        } else {
+            names.push(field.into());
+        }
+    }
+    names
+}
+
+/// `schema:` a JSON Schema of draft 7, which refers to nothing outside of itself.
+fn schema(cx: &mut Cx<'_>, node: &Node) -> Option<Arc<Validator>> {
+    match jsonschema::draft7::new(&node.value().to_json()) {
+        Ok(validator) => Some(Arc::new(validator)),
+        Err(error) => {
+            let message = format!("`schema` is not a JSON Schema (draft 7): {error}");
+            cx.sink
+                .error("settings", node.head(), message)
+                .help("write `{ required: [stage], properties: { stage: { enum: [new, won] } } }`");
+            None
+        }
+    }
 }
 
 /// A value as a record keeps it: full RFC 3339 text with an offset becomes an instant.
@@ -174,32 +221,4 @@ pub(super) fn calendar(cx: &mut Cx<'_>, root: &Node) -> Option<Calendar> {
 
 fn piece(cx: &mut Cx<'_>, span: std::ops::Range<usize>, error: PieceError) {
     cx.sink.error("calendar", span, error.message).maybe_help(error.help);
-}
-
-/// Compiles a `purpose:` document.
-pub(super) fn purpose(cx: &mut Cx<'_>, root: &Node) -> Option<Purpose> {
-    let mistakes = cx.sink.errors();
-    let table = keys::document("purpose")?.table.as_ref()?;
-    let fields = cx.sink.fields(root, table)?;
-    let name = fields.get("purpose").and_then(|node| cx.sink.name(node, "purpose"));
-    let allow =
-        fields.get("allow").and_then(|node| cx.condition(node, "allow", Place::PURPOSE, true));
-    let expires = fields.get("expires").and_then(|node| cx.elapsed(node, "expires"));
-    let hold = fields.get("on_uncertain").and_then(|node| cx.on_uncertain(node));
-    if cx.sink.errors() > mistakes {
-        return None;
-    }
-    Some(Purpose {
-        allow,
-        expires: expires.map(crate::model::Duration::Elapsed),
-        hold_uncertain: hold.unwrap_or(false),
-        ..plain_purpose(name?)
-    })
-}
-
-/// A purpose without a document.
-pub(super) fn plain_purpose(name: &str) -> Purpose {
-    // Bulk is what people can unsubscribe from, which no purpose has yet.
-    let class = Class::Normal;
-    Purpose { name: name.into(), allow: None, expires: None, hold_uncertain: false, class }
 }

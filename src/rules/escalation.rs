@@ -13,6 +13,7 @@ use super::keys;
 use super::program::{Action, EmailBody, EmailStep, LadderPolicy, Mode, Workflow};
 use super::reach;
 use super::step_mail;
+use super::team;
 use super::templates::ESCALATION_TEMPLATE;
 use super::workflow::text;
 use super::yaml::Node;
@@ -146,7 +147,9 @@ impl Ladder<'_, '_> {
             self.flow.cx.sink.error("recipient", node.head(), "`notify` lists nobody");
         }
         for (at, person) in people.iter().enumerate() {
-            let Some(to) = person_shape(self.flow.cx, person) else { continue };
+            let Some(to) = person_shape(self.flow.cx, person, "notify", Place::STEP) else {
+                continue;
+            };
             let Some(template) = self.template.clone() else { continue };
             let last = at + 1 == people.len();
             let next = if last { end } else { self.flow.label() };
@@ -182,21 +185,27 @@ impl Ladder<'_, '_> {
     }
 }
 
-/// A person of `notify`: an id, or a `${…}` that gives one.
-fn person_shape(cx: &mut Cx<'_>, node: &Node) -> Option<Shape> {
-    let text = cx.sink.raw(node, "notify")?;
+/// A person of `notify` or `approve`: an id, or a `${…}` that gives one.
+pub(super) fn person_shape(
+    cx: &mut Cx<'_>,
+    node: &Node,
+    what: &str,
+    place: Place,
+) -> Option<Shape> {
+    let text = cx.sink.raw(node, what)?;
     if text.contains('@') && !text.contains("${") {
-        cx.sink.error("recipient", node.head(), "`notify` names people, not addresses").help(
-            "write the id of a `person` record that has an `email`, or use `steps` with `email: …`",
-        );
+        let message = format!("`{what}` names people, not addresses");
+        let help = "write the id of a `person` record that has an `email`";
+        let instead = if what == "notify" { ", or use `steps` with `email: …`" } else { "" };
+        cx.sink.error("recipient", node.head(), message).help(format!("{help}{instead}"));
         return None;
     }
-    if text.starts_with("team:") {
-        cx.sink.later(node.head(), "team:NAME");
-        return None;
+    if let Some(name) = text.strip_prefix("team:") {
+        team::recipient(cx, node, name)?;
+        return cx.text_shape(node, what, place);
     }
     if text.starts_with("person:") {
-        return cx.text_shape(node, "notify", Place::STEP);
+        return cx.text_shape(node, what, place);
     }
-    cx.person_shape(node)
+    cx.person_shape(node, what, place)
 }

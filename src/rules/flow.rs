@@ -10,7 +10,9 @@ use super::compile::{Cx, Place};
 use super::decode::Fields;
 use super::program::{Action, BranchArm, Pc, Retry, Step};
 use super::yaml::{Entry, Kind, Node};
-use super::{keys, step_mail, step_many, step_plugin, step_state, step_wait, step_web};
+use super::{
+    keys, step_ask, step_mail, step_many, step_plugin, step_state, step_wait, step_web, team,
+};
 
 /// Steps of one document after flattening, ladders with their rounds included: a run's position
 /// and its trace are kept by number, and people must be able to read the story.
@@ -111,6 +113,10 @@ impl<'c, 'a> Flow<'c, 'a> {
                 Action::WaitFor { on_timeout, .. } => on_timeout.iter_mut().for_each(place),
                 Action::Branch(arms) => arms.iter_mut().for_each(|arm| place(&mut arm.target)),
                 Action::ForEach(each) => place(&mut each.body),
+                Action::Approve(approve) => {
+                    place(&mut approve.ask);
+                    approve.on_timeout.iter_mut().for_each(place);
+                }
                 Action::Parallel(lists) => lists.iter_mut().for_each(place),
                 _ => {}
             }
@@ -203,6 +209,7 @@ impl<'c, 'a> Flow<'c, 'a> {
             }
             "parallel" => return step_many::parallel(self, node, main, (path, around, next)),
             "wait_for" => return step_wait::wait_for(self, node, common, (path, around, next)),
+            "approve" => return step_ask::approve(self, node, common, (path, around, next)),
             "email" => {
                 let class = around.urgent.then_some(Class::Urgent);
                 step_mail::email(cx, &main.value, fields, place, class)
@@ -221,6 +228,8 @@ impl<'c, 'a> Flow<'c, 'a> {
             "script" => step_plugin::script(cx, &main.value, fields, place).map(Action::Script),
             "action" => step_plugin::action(cx, &main.value, fields, place).map(Action::Plugin),
             "metric" => step_state::metric(cx, main, fields, place),
+            "erase" => step_state::erase(cx, &main.value, fields, place),
+            "pick" => team::pick(cx, &main.value, fields, place),
             #[cfg(test)]
             "echo" => super::step_echo::echo(cx, &main.value, fields, place),
             "rhai" => cx.expression(&main.value, "rhai", place).map(Action::Rhai),
@@ -323,10 +332,10 @@ impl<'c, 'a> Flow<'c, 'a> {
     /// Sets where the wait at `at` goes on when time is up.
     pub(super) fn set_on_timeout(&mut self, at: Label, target: Label) {
         let at = self.labels[at.0 as usize] as usize;
-        if let Some(Step { action: Action::WaitFor { on_timeout, .. }, .. }) =
-            self.steps.get_mut(at)
-        {
-            *on_timeout = Some(target.0);
+        match self.steps.get_mut(at).map(|step| &mut step.action) {
+            Some(Action::WaitFor { on_timeout, .. }) => *on_timeout = Some(target.0),
+            Some(Action::Approve(approve)) => approve.on_timeout = Some(target.0),
+            _ => {}
         }
     }
 

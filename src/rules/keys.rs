@@ -29,8 +29,8 @@ pub static DOCUMENTS: &[DocumentTable] = &[
     DocumentTable { kind: "escalation", table: Some(ESCALATION) },
     DocumentTable { kind: "calendar", table: Some(CALENDAR) },
     DocumentTable { kind: "purpose", table: Some(PURPOSE) },
-    DocumentTable { kind: "team", table: None },
-    DocumentTable { kind: "sla", table: None },
+    DocumentTable { kind: "team", table: Some(TEAM) },
+    DocumentTable { kind: "sla", table: Some(SLA) },
     DocumentTable { kind: "board", table: None },
 ];
 
@@ -71,11 +71,15 @@ const RECORD: Table = Table {
         Key::required("record", "the kind").holds(Holds::Name),
         Key::optional("index", "fields that `records(kind, field, value)` may look up")
             .holds(Holds::ListOf(&Holds::Text)),
-        Key::later("unique", "fields of which no two records have the same"),
-        Key::later("personal", "fields that `erase` removes"),
-        Key::later("ledger", "create-only and hash-chained"),
-        Key::later("keep", "how long its records are kept"),
-        Key::later("schema", "a JSON Schema of its fields"),
+        Key::optional("unique", "fields of which no two records have the same, however spelled")
+            .holds(Holds::ListOf(&Holds::Text)),
+        Key::optional("personal", "fields that `erase` removes, everywhere")
+            .holds(Holds::ListOf(&Holds::Text)),
+        Key::optional("ledger", "`true`: only ever created, and chained by hashes")
+            .holds(Holds::Flag),
+        Key::optional("keep", "how long a record is kept that does not change")
+            .holds(Holds::Duration),
+        Key::optional("schema", "a JSON Schema of its fields").holds(Holds::Values),
         Key::optional("rows", "read-only records shipped with the rules")
             .holds(Holds::MapOf(&Holds::Values)),
     ],
@@ -118,11 +122,15 @@ const PURPOSE: Table = Table {
     keys: &[
         Key::required("purpose", "its name").holds(Holds::Name),
         Key::optional("allow", "must hold for each recipient").holds(Holds::Expression),
-        Key::later("unsubscribe", "whether people can unsubscribe"),
-        Key::later("quiet", "hours of the night in which nothing is sent"),
-        Key::later("zone", "the recipient's time zone"),
-        Key::later("cap", "how many mails a recipient may get"),
-        Key::later("guard", "how many mails may go out before a person is asked"),
+        Key::optional("unsubscribe", "`true`: people can unsubscribe from it with one click")
+            .holds(Holds::Flag),
+        Key::optional("quiet", "hours in which nothing is sent: `\"21:00-08:00\"`")
+            .holds(Holds::Text),
+        Key::optional("zone", "the recipient's time zone, if not the configured one")
+            .holds(Holds::Text),
+        Key::optional("cap", "how many mails a recipient may get").holds(Holds::Object(&MAIL_CAP)),
+        Key::optional("guard", "how many mails may go out before a person is asked")
+            .holds(Holds::Object(&GUARD)),
         Key::optional("expires", "later than this a mail is not sent any more")
             .holds(Holds::Duration),
         Key::optional("on_uncertain", "`retry` or `hold` a mail whose fate is not known")
@@ -130,14 +138,110 @@ const PURPOSE: Table = Table {
     ],
 };
 
+const TEAM: Table = Table {
+    what: "a team",
+    keys: &[
+        Key::required("team", "its name").holds(Holds::Name),
+        Key::optional("description", "what it is for").holds(Holds::Text),
+        Key::required("members", "who is in it, by the ids of `person` records")
+            .holds(Holds::MapOf(&A_MEMBER)),
+        Key::optional("available", "must hold for a `member` to be picked")
+            .holds(Holds::Expression),
+        Key::optional("active", "how much a `member` has to do, for `cap: { active }`")
+            .holds(Holds::Expression),
+        Key::required("fallback", "the person who is picked when nobody else can be")
+            .holds(Holds::Text),
+    ],
+};
+
+/// A member of a team.
+pub static MEMBER: Table = Table {
+    what: "a member",
+    keys: &[
+        Key::optional("weight", "turns for each turn of a member of weight 1")
+            .holds(Holds::Whole(1)),
+        Key::optional("cap", "how much it may get").holds(Holds::Object(&MEMBER_CAP)),
+    ],
+};
+
+/// `cap:` of a member.
+pub static MEMBER_CAP: Table = Table {
+    what: "`cap`",
+    keys: &[
+        Key::optional("hour", "picks within 60 minutes").holds(Holds::Whole(1)),
+        Key::optional("day", "picks within 24 hours").holds(Holds::Whole(1)),
+        Key::optional("active", "what it may have to do at a time, as the team's `active` counts")
+            .holds(Holds::Whole(1)),
+    ],
+};
+
+const SLA: Table = Table {
+    what: "a service level",
+    keys: &[
+        Key::required("sla", "its name").holds(Holds::Name),
+        Key::optional("description", "what it is for").holds(Holds::Text),
+        Key::required("of", "the kind of records; it is looked at with each change of one")
+            .holds(Holds::Name),
+        Key::optional("if", "of which of them; all otherwise").holds(Holds::Expression),
+        Key::optional("hours", "the calendar that counts").holds(Holds::Name),
+        Key::required("target", "in how long: a duration, or cases of which the first counts")
+            .holds(Holds::Any(&A_TARGET_OR_MORE)),
+        Key::optional("pause", "while this holds time does not count").holds(Holds::Expression),
+        Key::required("done", "what must have become true; false again, it is reopened")
+            .holds(Holds::Expression),
+        Key::optional("warn", "when `sla.warning` is said, in percent of the target: `[75%]`")
+            .holds(Holds::ListOf(&Holds::Text)),
+        Key::optional("on_breach", "what follows when time is up, besides `sla.breached`")
+            .holds(Holds::Object(&ON_BREACH)),
+    ],
+};
+
+/// A target of an SLA.
+pub static TARGET: Table = Table {
+    what: "a target",
+    keys: &[
+        Key::optional("if", "of which records; the last one has none").holds(Holds::Expression),
+        Key::required("within", "in how long").holds(Holds::Duration),
+    ],
+};
+
+/// `on_breach:` of an SLA.
+pub static ON_BREACH: Table = Table {
+    what: "`on_breach`",
+    keys: &[Key::required("escalate", "the escalation policy; resolved when the SLA is done")
+        .holds(Holds::Name)],
+};
+
+static A_TARGET_OR_MORE: [Holds; 2] = [Holds::Duration, Holds::ListOf(&A_TARGET)];
+static A_TARGET: Holds = Holds::Object(&TARGET);
+static A_MEMBER: Holds = Holds::Object(&MEMBER);
 static A_LEVEL: Holds = Holds::Object(&LEVEL);
+
+/// `cap:` of a purpose.
+pub static MAIL_CAP: Table = Table {
+    what: "`cap`",
+    keys: &[
+        Key::required("max", "how many mails").holds(Holds::Whole(1)),
+        Key::required("per", "in how long: `day`, which is the recipient's, or a duration")
+            .holds(Holds::Text),
+    ],
+};
+
+/// `guard:` of a purpose.
+pub static GUARD: Table = Table {
+    what: "`guard`",
+    keys: &[
+        Key::required("max", "how many mails").holds(Holds::Whole(1)),
+        Key::required("per", "in how long").holds(Holds::Duration),
+    ],
+};
 
 /// A level of an escalation policy.
 pub static LEVEL: Table = Table {
     what: "a level",
     keys: &[
         Key::required("after", "counted from the level before").holds(Holds::Duration),
-        Key::optional("notify", "people who get a mail: ids of `person` records")
+        Key::optional("notify", "people who get a mail: ids of `person` records, or `team:NAME`")
             .holds(Holds::ListOf(&Holds::Text)),
         Key::optional("steps", "what to do instead of `notify`").holds(STEPS_HELD),
     ],
@@ -200,7 +304,21 @@ mod tests {
     fn no_table_names_a_key_twice() {
         let documents = DOCUMENTS.iter().filter_map(|document| document.table.as_ref());
         let steps = STEPS.iter().filter_map(|step| step.fields.as_ref());
-        let others = [&LEVEL, &FILTER, &RECORD_FILTER, &THROTTLE, &RETRY, &CASE, &COMMON];
+        let others = [
+            &LEVEL,
+            &MAIL_CAP,
+            &GUARD,
+            &TARGET,
+            &ON_BREACH,
+            &MEMBER,
+            &MEMBER_CAP,
+            &FILTER,
+            &RECORD_FILTER,
+            &THROTTLE,
+            &RETRY,
+            &CASE,
+            &COMMON,
+        ];
         let triggers = TRIGGERS.iter().filter_map(|trigger| trigger.table.as_ref());
         for table in documents.chain(steps).chain(others).chain(triggers) {
             let mut names: Vec<_> = table.keys.iter().map(|key| key.name).collect();

@@ -21,6 +21,7 @@ mod filters;
 mod flow;
 pub mod keys;
 mod lint;
+mod live;
 mod load;
 mod manifest;
 mod matching;
@@ -28,6 +29,8 @@ mod mentions;
 mod plugins;
 mod program;
 mod program_steps;
+mod purpose;
+pub mod quiet;
 mod reach;
 pub mod reference;
 mod render;
@@ -36,6 +39,8 @@ mod ruleset;
 mod schedule;
 pub mod schema;
 mod schema_examples;
+mod sla;
+mod step_ask;
 mod step_common;
 #[cfg(test)]
 mod step_echo;
@@ -48,6 +53,7 @@ mod step_tables;
 mod step_wait;
 mod step_web;
 pub mod suggest;
+mod team;
 mod template_views;
 mod templates;
 mod timing;
@@ -72,6 +78,6 @@ pub use ruleset::{Context, HookContext, RuleSet, Sources};
 pub use schedule::{CatchUp, Schedule, ScheduleError};
 pub use template_views::TemplateFile;
 pub use templates::{
-    ESCALATION_TEMPLATE, RENDERED_BYTES, Rendered, TEMPLATE_BYTES, TEMPLATE_VARIABLES,
-    TemplateError, TemplateFault, TemplateSource, Templates,
+    APPROVAL_TEMPLATE, ESCALATION_TEMPLATE, RENDERED_BYTES, Rendered, TEMPLATE_BYTES,
+    TEMPLATE_VARIABLES, TemplateError, TemplateFault, TemplateSource, Templates,
 };

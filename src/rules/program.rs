@@ -4,9 +4,10 @@
 //! run's whole position is one number, its `pc`, and nothing nests at run time. No step is reached
 //! twice: `next` and every other target lie further down the list.
 
-use crate::model::{Class, Duration, Map, Name, Pattern, Text};
+use crate::model::{Duration, Name, Pattern, Text};
 use crate::script::{Condition, Shape};
 
+pub use super::live::*;
 pub use super::program_steps::*;
 use super::schedule::Schedule;
 
@@ -255,28 +256,4 @@ pub struct LadderPolicy {
     pub unresolved: Option<Duration>,
     /// Its calendar.
     pub hours: Option<Name>,
-}
-
-/// A record kind.
-#[derive(Clone, Debug, Default)]
-pub struct RecordKind {
-    /// Fields that `records(kind, field, value)` may look up.
-    pub indexes: Vec<Name>,
-    /// Read-only rows shipped with the rules, by id.
-    pub rows: std::collections::BTreeMap<Text, Map>,
-}
-
-/// Why a mail is sent, and whether it may be.
-#[derive(Debug)]
-pub struct Purpose {
-    /// Its name.
-    pub name: Name,
-    /// Must hold for each recipient, read again at each attempt.
-    pub allow: Option<Condition>,
-    /// Announced longer ago than this: suppressed.
-    pub expires: Option<Duration>,
-    /// Whether an attempt with unknown outcome waits for a person.
-    pub hold_uncertain: bool,
-    /// Its place in the queue.
-    pub class: Class,
 }

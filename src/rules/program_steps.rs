@@ -49,6 +49,27 @@ pub enum Action {
     Plugin(PluginCall),
     /// `metric:`
     Metric(Box<MetricStep>),
+    /// `approve:` asks people and waits.
+    Approve(Box<ApproveStep>),
+    /// Of an `approve`: the mail to one of them, in a run of its own.
+    Ask {
+        /// What it says.
+        template: Name,
+    },
+    /// `erase:` forgets whom a record is about.
+    Erase {
+        /// `kind/id`.
+        address: Shape,
+        /// Keeps that nothing is sent there.
+        suppress: bool,
+    },
+    /// `pick:` a person of a team.
+    Pick {
+        /// The team.
+        team: Name,
+        /// Ids of people who are not picked this time: a list, or one.
+        except: Option<Shape>,
+    },
     /// `echo:`, the example of `ARCHITECTURE.md`: what to say, and whether loudly.
     #[cfg(test)]
     Echo(Shape, bool),
@@ -98,6 +119,10 @@ impl Action {
             Self::Script(_) => "script",
             Self::Plugin(_) => "action",
             Self::Metric(_) => "metric",
+            Self::Approve(_) => "approve",
+            Self::Ask { .. } => "ask",
+            Self::Pick { .. } => "pick",
+            Self::Erase { .. } => "erase",
             #[cfg(test)]
             Self::Echo(..) => "echo",
             Self::Emit { .. } => "emit",
@@ -156,6 +181,27 @@ impl PluginCall {
     pub fn action_name(&self) -> String {
         self.function.strip_prefix(Self::ACTION).unwrap_or(&self.function).replace('_', "-")
     }
+}
+
+/// `approve:` with its fields.
+#[derive(Debug)]
+pub struct ApproveStep {
+    /// Who is asked: each gives an address, `person:ID`, `team:NAME`, or a list of them.
+    pub people: Vec<Shape>,
+    /// How many must choose the first outcome; of any other one is enough.
+    pub need: u32,
+    /// What they choose from.
+    pub outcomes: Vec<Name>,
+    /// What it is about, for people.
+    pub summary: Option<Shape>,
+    /// How long it waits: a duration or an instant.
+    pub timeout: Shape,
+    /// When those who have not answered are reminded, in percent of that time.
+    pub warn: Vec<u8>,
+    /// The [`Action::Ask`] of its mails.
+    pub ask: Pc,
+    /// Where the run goes on when time is up; `None`: at `next`.
+    pub on_timeout: Option<Pc>,
 }
 
 /// `metric:` with its fields.
@@ -300,13 +346,15 @@ pub struct RecordStep {
     pub change: RecordChange,
     /// Fields taken away.
     pub unset: Vec<Text>,
+    /// Another one that goes on in this one.
+    pub merge: Option<Shape>,
 }
 
 impl RecordStep {
     /// Whether it changes nothing.
     #[must_use]
     pub fn only_reads(&self) -> bool {
-        matches!(self.change, RecordChange::Keep) && self.unset.is_empty()
+        matches!(self.change, RecordChange::Keep) && self.unset.is_empty() && self.merge.is_none()
     }
 }
 

@@ -299,6 +299,10 @@ fn each_target(step: &Step, to: &mut dyn FnMut(Pc, Way)) {
     }
     match &step.action {
         Action::WaitFor { on_timeout, .. } => on_timeout.iter().for_each(|pc| to(*pc, Way::Done)),
+        Action::Approve(approve) => {
+            to(approve.ask, Way::Done);
+            approve.on_timeout.iter().for_each(|pc| to(*pc, Way::Done));
+        }
         Action::Branch(arms) => arms.iter().for_each(|arm| to(arm.target, Way::Done)),
         Action::ForEach(each) => to(each.body, Way::Done),
         Action::Parallel(lists) => lists.iter().for_each(|pc| to(*pc, Way::Done)),

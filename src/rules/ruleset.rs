@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Name, Text, Value};
+use crate::model::{KNOWN_KINDS, Name, Text, Value};
 use crate::script::Sandbox;
 
 use super::assemble::{self, Loaded};
@@ -13,9 +13,9 @@ use super::bundle::Bundle;
 use super::calendar::Calendar;
 use super::diagnostic::{Diagnostic, SourceFile};
 use super::directory::BUILT_IN_PURPOSES;
-use super::documents::plain_purpose;
 use super::matching::Matching;
-use super::program::{Purpose, RecordKind};
+use super::program::{Purpose, RecordKind, Sla, Team};
+use super::purpose;
 use super::template_views::TemplateFile;
 
 /// The files of a rule set.
@@ -66,6 +66,10 @@ pub struct RuleSet {
     pub purposes: BTreeMap<Name, Purpose>,
     /// Record kinds that have a document, by name.
     pub records: BTreeMap<Name, RecordKind>,
+    /// Teams by name.
+    pub teams: BTreeMap<Name, Team>,
+    /// Service levels by name.
+    pub slas: BTreeMap<Name, Sla>,
     /// Kinds of records whose changes some rule waits for.
     kinds: BTreeSet<Text>,
     /// Which workflows an event could start.
@@ -157,13 +161,32 @@ impl RuleSet {
     }
 
     fn of(loaded: Loaded) -> Self {
-        let Loaded { sandbox, workflows, policies, calendars, mut purposes, records, kinds } =
-            loaded;
+        let Loaded { sandbox, workflows, policies, calendars, teams, slas, kinds, .. } = loaded;
+        let (mut purposes, mut records) = (loaded.purposes, loaded.records);
         for name in BUILT_IN_PURPOSES {
-            purposes.entry(name.into()).or_insert_with(|| plain_purpose(name));
+            purposes.entry(name.into()).or_insert_with(|| purpose::plain(name, ""));
+        }
+        for (kind, indexes) in KNOWN_KINDS {
+            let kind = records.entry(kind.into()).or_default();
+            for index in indexes {
+                if !kind.indexes.iter().any(|known| **known == **index) {
+                    kind.indexes.push((*index).into());
+                }
+            }
         }
         let matching = Matching::of(workflows.values());
-        Self { sandbox, workflows, policies, calendars, purposes, records, kinds, matching }
+        Self {
+            sandbox,
+            workflows,
+            policies,
+            calendars,
+            purposes,
+            records,
+            teams,
+            slas,
+            kinds,
+            matching,
+        }
     }
 
     /// Whether a rule waits for changes of records of this kind.

@@ -39,15 +39,17 @@ impl Flow<'_, '_> {
         let fields = common.fields;
         let kind = main.key.as_str();
         let acts = matches!(kind, "email" | "webhook" | "action" | "echo");
-        let waits =
-            matches!(kind, "delay" | "wait_for" | "escalate" | "call" | "foreach" | "parallel");
+        let waits = matches!(
+            kind,
+            "delay" | "wait_for" | "approve" | "escalate" | "call" | "foreach" | "parallel"
+        );
         let blocks = matches!(kind, "then" | "switch");
         let id = fields.get("id").and_then(|node| variable(self.cx, node, "id"));
         let guard = fields
             .get("if")
             .filter(|_| kind != "then")
             .and_then(|node| self.cx.condition(node, "if", around.place, false));
-        let timeout = fields.get("timeout").filter(|_| kind != "wait_for").and_then(|node| {
+        let timeout = fields.get("timeout").filter(|_| !matches!(kind, "wait_for" | "approve")).and_then(|node| {
             if acts || kind == "script" {
                 self.cx.elapsed(node, "timeout").map(Duration::Elapsed)
             } else if matches!(kind, "escalate" | "call" | "foreach" | "parallel") {
@@ -58,7 +60,7 @@ impl Flow<'_, '_> {
                     fields,
                     "timeout",
                     kind,
-                    "`email`, `webhook`, `action`, `script`, `wait_for`, `escalate`, `call`, `foreach` and `parallel`",
+                    "`email`, `webhook`, `action`, `script`, `wait_for`, `approve`, `escalate`, `call`, `foreach` and `parallel`",
                 );
                 None
             }
@@ -78,7 +80,13 @@ impl Flow<'_, '_> {
             None
         });
         if fields.get("hours").is_some() && !waits && !blocks {
-            useless(self.cx, fields, "hours", kind, "`delay`, `wait_for`, `escalate` and `call`");
+            useless(
+                self.cx,
+                fields,
+                "hours",
+                kind,
+                "`delay`, `wait_for`, `approve`, `escalate` and `call`",
+            );
         }
         let Some(step) = self.steps.get_mut(at) else { return };
         step.id = id;
@@ -146,7 +154,8 @@ pub(super) fn bad_variable(cx: &mut Cx<'_>, span: std::ops::Range<usize>, text: 
 
 fn useless(cx: &mut Cx<'_>, fields: Fields<'_>, key: &str, kind: &str, where_it_works: &str) {
     if let Some(entry) = fields.entry(key) {
-        let message = format!("`{key}` does nothing on a `{kind}` step");
+        let article = if kind.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+        let message = format!("`{key}` does nothing on {article} `{kind}` step");
         cx.sink
             .error("useless-key", entry.key_span.clone(), message)
             .help(format!("it works on {where_it_works} steps"));

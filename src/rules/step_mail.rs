@@ -12,10 +12,11 @@ use super::directory::{BUILT_IN_PURPOSES, Sort};
 use super::program::{EmailBody, EmailStep};
 use super::reach::{Of, Read};
 use super::suggest;
+use super::team;
 use super::yaml::{Kind, Node};
 
 /// Headers that the daemon writes itself.
-const OWN_HEADERS: [&str; 16] = [
+const OWN_HEADERS: [&str; 18] = [
     "auto-submitted",
     "bcc",
     "cc",
@@ -24,6 +25,8 @@ const OWN_HEADERS: [&str; 16] = [
     "date",
     "from",
     "in-reply-to",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
     "message-id",
     "mime-version",
     "received",
@@ -86,7 +89,7 @@ fn optional<T>(
     }
 }
 
-/// Addresses, lists of them, or `person:ID`.
+/// Addresses, lists of them, `person:ID` or `team:NAME`.
 pub(super) fn recipients(cx: &mut Cx<'_>, node: &Node, what: &str, place: Place) -> Option<Shape> {
     match &node.kind {
         Kind::List(items) if items.is_empty() => {
@@ -104,7 +107,7 @@ pub(super) fn recipients(cx: &mut Cx<'_>, node: &Node, what: &str, place: Place)
             Some(shape)
         }
         _ => {
-            cx.sink.wrong(node, what, "an address, `person:ID`, or a list of them");
+            cx.sink.wrong(node, what, "an address, `person:ID`, `team:NAME`, or a list of them");
             None
         }
     }
@@ -121,9 +124,10 @@ fn recipient_literal(cx: &mut Cx<'_>, node: &Node, shape: &Shape) -> Option<()> 
         },
         _ => return Some(()),
     };
-    if text.starts_with("team:") {
-        cx.sink.later(node.head(), "team:NAME");
-        return None;
+    if let Some(name) = text.strip_prefix("team:") {
+        // What follows a first part that is text is computed.
+        let whole = node.scalar().map_or(name, |scalar| scalar.text.trim());
+        return team::recipient(cx, node, whole.strip_prefix("team:").unwrap_or(name));
     }
     if let Some(id) = text.strip_prefix("person:") {
         if id.trim().is_empty() {

@@ -1,6 +1,6 @@
 //! Steps that change what is known: `record`, `metric`, `emit`, `vars`.
 
-use crate::model::{Address, METRIC, Map, Record, Text, Value, limits};
+use crate::model::{Address, METRIC, Map, Record, Text, Value, is_own, limits};
 use crate::script::Shape;
 
 use super::compile::{Cx, Place};
@@ -51,15 +51,50 @@ pub(super) fn record(
         Some(node) => unset(cx, node, fields),
         None => Some(Vec::new()),
     };
-    let step = RecordStep { address: address?, change: change?, unset: unset? };
+    let merge = match fields.get("merge") {
+        Some(node) => merged(cx, node, fields, place).map(Some),
+        None => Some(None),
+    };
+    let step = RecordStep { address: address?, change: change?, unset: unset?, merge: merge? };
     let kind = step.address.literal().and_then(|text| text.as_text()?.parse::<Address>().ok());
-    if kind.is_some_and(|address| *address.kind == *METRIC) && !step.only_reads() {
-        cx.sink
-            .error("address", main.head(), "records of kind `metric` are the daemon's own")
-            .help("use a `metric` step");
+    if let Some(address) = kind.filter(|address| is_own(&address.kind))
+        && !step.only_reads()
+    {
+        let message = format!("records of kind `{}` are the daemon's own", address.kind);
+        let help = (*address.kind == *METRIC).then(|| "use a `metric` step".to_owned());
+        cx.sink.error("address", main.head(), message).maybe_help(help);
         return None;
     }
     Some(Action::Record(Box::new(step)))
+}
+
+/// `merge:` the address of another record.
+fn merged(cx: &mut Cx<'_>, node: &Node, fields: Fields<'_>, place: Place) -> Option<Shape> {
+    if fields.get("create").is_some() || fields.get("delete").is_some() {
+        cx.sink
+            .error("conflict", node.head(), "`merge` goes with `set` and `unset` only")
+            .help("what goes on in a record needs one that is there");
+        return None;
+    }
+    address(cx, node, place)
+}
+
+/// `erase:` with `keep`.
+pub(super) fn erase(
+    cx: &mut Cx<'_>,
+    main: &Node,
+    fields: Fields<'_>,
+    place: Place,
+) -> Option<Action> {
+    let address = address(cx, main, place);
+    let suppress = match fields.get("keep") {
+        Some(node) => {
+            let word = cx.sink.raw(node, "keep")?;
+            cx.choice(node, "keep", word, &[("suppression", true)])
+        }
+        None => Some(false),
+    };
+    Some(Action::Erase { address: address?, suppress: suppress? })
 }
 
 /// `kind/id`, literal or computed.

@@ -69,7 +69,7 @@ pub static STEPS: &[StepTable] = &[
     StepTable {
         main: "email",
         holds: PEOPLE,
-        about: "sends a mail: an address, a list of them, or `person:ID`",
+        about: "sends a mail: an address, a list of them, `person:ID` or `team:NAME`",
         fields: Some(fields(
             "an `email` step",
             &[
@@ -139,6 +139,8 @@ pub static STEPS: &[StepTable] = &[
                 Key::optional("create", "fields of a new record; fails if it is there").holds(ARGS),
                 Key::optional("unset", "fields to take away").holds(Holds::ListOf(&Holds::Text)),
                 Key::optional("delete", "`true` removes the record").holds(Holds::Flag),
+                Key::optional("merge", "the address of another one, which goes on in this one")
+                    .holds(Holds::Text),
             ],
         )),
     },
@@ -263,12 +265,38 @@ pub static STEPS: &[StepTable] = &[
             &[Key::optional("loud", "`true` says it louder").holds(Holds::Flag)],
         )),
     },
-    StepTable { main: "approve", holds: Holds::Anything, about: "asks people", fields: None },
+    StepTable {
+        main: "approve",
+        holds: Holds::Any(&[Holds::ListOf(&Holds::Text), Holds::Text]),
+        about: "asks people, ids of `person` records or `team:NAME`, and waits for what they decide",
+        fields: Some(fields(
+            "an `approve` step",
+            &[
+                Key::optional("need", "how many must choose the first outcome; 1 otherwise")
+                    .holds(Holds::Whole(1)),
+                Key::optional(
+                    "outcomes",
+                    "what they choose from; `[approved, rejected]` otherwise",
+                )
+                .holds(Holds::ListOf(&Holds::Name)),
+                Key::optional("summary", "what it is about, for people").holds(Holds::Anything),
+                Key::optional("warn", "when they are reminded, in percent of the time: `[50%]`")
+                    .holds(Holds::ListOf(&Holds::Text)),
+                Key::optional("template", "what the mail says, if not the built-in one")
+                    .holds(Holds::Name),
+                Key::optional("on_timeout", "steps when nobody decided in time").holds(STEPS_HELD),
+            ],
+        )),
+    },
     StepTable {
         main: "pick",
-        holds: Holds::Anything,
-        about: "picks a person of a team",
-        fields: None,
+        holds: Holds::Name,
+        about: "picks the person of a team whose turn it is",
+        fields: Some(fields(
+            "a `pick` step",
+            &[Key::optional("except", "ids of people who are not picked this time")
+                .holds(Holds::Any(&[Holds::ListOf(&Holds::Text), Holds::Text]))],
+        )),
     },
     StepTable {
         main: "foreach",
@@ -308,7 +336,16 @@ pub static STEPS: &[StepTable] = &[
             ],
         )),
     },
-    StepTable { main: "erase", holds: Holds::Anything, about: "forgets a person", fields: None },
+    StepTable {
+        main: "erase",
+        holds: Holds::Text,
+        about: "forgets whom a record is about: its `personal` fields, here and wherever they were seen",
+        fields: Some(fields(
+            "an `erase` step",
+            &[Key::optional("keep", "`suppression`: keep that nothing is sent there, as a hash")
+                .holds(Holds::Choice(&["suppression"]))],
+        )),
+    },
 ];
 
 /// The kind of step with this main key.

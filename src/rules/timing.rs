@@ -10,7 +10,7 @@ use super::directory::Sort;
 use super::yaml::Node;
 
 /// A duration's unit that only long settings may use.
-const YEARS_IN: &str = "years are for `lifetime` only: write days, such as `365d`";
+const YEARS_IN: &str = "years are for `lifetime` and `keep` only: write days, such as `365d`";
 
 const INSTANT_FORM: &str = "write date, time and offset: `2026-03-02T10:00:00+01:00`";
 
@@ -45,7 +45,7 @@ impl Cx<'_> {
             return None;
         }
         match text.parse::<Duration>() {
-            Ok(_) if what != "lifetime" && text.ends_with('y') => {
+            Ok(_) if !matches!(what, "lifetime" | "keep") && text.ends_with('y') => {
                 self.sink
                     .error("duration", node.head(), format!("`{text}` is too coarse here"))
                     .help(YEARS_IN);

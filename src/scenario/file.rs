@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use jiff::tz::TimeZone;
 
-use crate::model::{Address, Draft, Instant, LinkVerb, Map, Name, Text, Value};
+use crate::model::{Address, Draft, Instant, Map, Name, Text, Value};
 use crate::rules::decode::{Fields, Sink};
 use crate::rules::yaml::{self, Kind, Node};
 use crate::rules::{Diagnostic, SourceFile, suggest, zone};
@@ -62,8 +62,17 @@ pub(super) enum Verb {
     Set(Vec<(Address, Map)>),
     /// A person acknowledges an escalation, or resolves it.
     Escalation { acknowledge: bool, policy: Name, subject: Option<Text>, by: Text },
+    /// A person decides an approval, or passes it on.
+    Decide {
+        approval: Name,
+        subject: Option<Text>,
+        by: Text,
+        outcome: Option<Text>,
+        comment: Option<Text>,
+        to: Option<Text>,
+    },
     /// A person follows a link in a mail, and presses its button.
-    Open { link: LinkVerb, mail: Option<Text>, press: bool },
+    Open { link: Name, mail: Option<Text>, press: bool },
     /// The rules of another folder are put in force.
     Reload(Text),
     /// A function of a plugin is called.
@@ -267,6 +276,7 @@ impl Reader<'_> {
                 Some(Verb::Call { function, args, wanted })
             }
             "open" => self.open(node),
+            "decide" => self.decide(node),
             verb => self.escalation(node, verb == "acknowledge"),
         }
     }
@@ -296,14 +306,31 @@ impl Reader<'_> {
 
     fn open(&mut self, node: &Node) -> Option<Verb> {
         let fields = self.sink.fields(node, &keys::OPEN)?;
-        let word = self.word(&fields, "link", &["acknowledge", "resolve"])?;
-        let link = if word == "resolve" { LinkVerb::Resolve } else { LinkVerb::Acknowledge };
+        let link = fields.get("link").and_then(|node| self.sink.name(node, "link"))?.into();
         let mail = fields.get("mail").and_then(|node| self.sink.text(node, "mail"));
         let press = match fields.get("method") {
             None => true,
-            Some(_) => self.word(&fields, "method", &["POST", "GET"])? == "POST",
+            Some(_) => self.word(&fields, "method", &["POST", "GET", "HEAD"])? == "POST",
         };
         Some(Verb::Open { link, mail: mail.map(Text::from), press })
+    }
+
+    fn decide(&mut self, node: &Node) -> Option<Verb> {
+        let fields = self.sink.fields(node, &keys::DECISION)?;
+        let approval = fields.get("approval").and_then(|node| self.sink.name(node, "approval"))?;
+        let text = |reader: &mut Self, key: &str| {
+            fields.get(key).and_then(|node| reader.sink.text(node, key)).map(Text::from)
+        };
+        let (subject, comment) = (text(self, "subject"), text(self, "comment"));
+        let (outcome, to) = (text(self, "outcome"), text(self, "to"));
+        let by = text(self, "by")?;
+        if outcome.is_some() == to.is_some() {
+            self.sink
+                .error("scenario-verb", node.head(), "a person either decides or passes it on")
+                .help("write `outcome: approved`, or `to: PERSON`");
+            return None;
+        }
+        Some(Verb::Decide { approval: approval.into(), subject, by, outcome, comment, to })
     }
 
     /// One of these words.

@@ -45,7 +45,8 @@ pub(super) static ENTRY: Table = Table {
             .holds(Holds::Object(&ESCALATION)),
         Key::optional("resolve", "an escalation that a person resolves")
             .holds(Holds::Object(&ESCALATION)),
-        Key::later("decide", "an approval that a person decides"),
+        Key::optional("decide", "an approval that a person decides, or passes on")
+            .holds(Holds::Object(&DECISION)),
         Key::optional("open", "a link in a mail that a person follows").holds(Holds::Object(&OPEN)),
         Key::optional("reload", "a folder whose rules are put in force").holds(Holds::Text),
         Key::optional("call", "a function of a plugin that is called").holds(Holds::Text),
@@ -60,11 +61,12 @@ pub(super) static ENTRY: Table = Table {
 };
 
 /// The verbs of an entry, with the keys that belong to each.
-pub(super) const VERBS: [(&str, &[&str]); 7] = [
+pub(super) const VERBS: [(&str, &[&str]); 8] = [
     ("event", &["id", "source", "subject", "data", "time"]),
     ("set", &[]),
     ("acknowledge", &[]),
     ("resolve", &[]),
+    ("decide", &[]),
     ("open", &[]),
     ("reload", &[]),
     ("call", &["args", "returns", "fails"]),
@@ -80,12 +82,26 @@ pub(super) static ESCALATION: Table = Table {
     ],
 };
 
+/// `decide:`.
+pub(super) static DECISION: Table = Table {
+    what: "a decision",
+    keys: &[
+        Key::required("approval", "the workflow that asks, or the purpose of mails that wait")
+            .holds(Holds::Name),
+        Key::optional("subject", "what it is about, if there are several").holds(Holds::Text),
+        Key::required("by", "who decides: the id of a person").holds(Holds::Text),
+        Key::optional("outcome", "what is decided").holds(Holds::Text),
+        Key::optional("comment", "why").holds(Holds::Text),
+        Key::optional("to", "whom it is passed on to, instead of an `outcome`").holds(Holds::Text),
+    ],
+};
+
 /// `open:`.
 pub(super) static OPEN: Table = Table {
     what: "a link that is followed",
     keys: &[
-        Key::required("link", "which: `acknowledge` or `resolve`")
-            .holds(Holds::Choice(&["acknowledge", "resolve"])),
+        Key::required("link", "which: `acknowledge`, `resolve`, `unsubscribe`, or an outcome")
+            .holds(Holds::Name),
         Key::optional(
             "mail",
             "in the newest mail to this address; `*` matches anything, of any mail otherwise",
@@ -93,9 +109,9 @@ pub(super) static OPEN: Table = Table {
         .holds(Holds::Text),
         Key::optional(
             "method",
-            "`POST`: its button is pressed, as otherwise; `GET`: it is only looked at, as a mail scanner does",
+            "`POST`: its button is pressed, as otherwise; `GET`, `HEAD`: it is only looked at, as a mail scanner does",
         )
-        .holds(Holds::Choice(&["POST", "GET"])),
+        .holds(Holds::Choice(&["POST", "GET", "HEAD"])),
     ],
 };
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::actions::links;
 use crate::model::{
-    Command, Instant, Link, LinkKey, LinkVerb, Operator, RunId, RunNo, Text, Value,
+    Command, EffectKey, Instant, Link, LinkKey, LinkVerb, Operator, RunId, RunNo, Text, Value,
 };
 
 use super::expect::matches;
@@ -20,7 +20,10 @@ const LETTERS: usize = 1_000;
 #[derive(Debug)]
 struct Letter {
     to: Text,
-    verb: LinkVerb,
+    /// What templates call it: `links.NAME`.
+    name: Text,
+    /// The mail's effect.
+    key: EffectKey,
     url: String,
     token: String,
     /// It stands in the mail.
@@ -46,18 +49,20 @@ impl Letters {
     pub(super) fn write(&mut self, command: &mut Command) {
         let (key, armed) = (command.key, command.armed);
         links::add(command, |link| {
-            let verb = link.verb.as_str();
-            let url = format!("{BASE}/{verb}-{key}");
+            let name = name_of(link);
+            let url = format!("{BASE}/{name}-{key}");
             self.sent.retain(|letter| letter.url != url);
             if self.sent.len() >= LETTERS {
                 self.sent.remove(0);
             }
             self.sent.push(Letter {
                 to: link.by.clone(),
-                verb: link.verb,
+                name,
+                key,
                 url: url.clone(),
                 token: self.key.token(link, armed),
-                shown: false,
+                // That one also stands in the head of the mail.
+                shown: link.verb == LinkVerb::Unsubscribe,
             });
             url
         });
@@ -70,7 +75,8 @@ impl Letters {
 
     /// Takes note of the texts of the newest mail.
     pub(super) fn read(&mut self, texts: &[&str]) {
-        for letter in self.sent.iter_mut().rev().take(2) {
+        let Some(newest) = self.sent.last().map(|letter| letter.key) else { return };
+        for letter in self.sent.iter_mut().rev().take_while(|letter| letter.key == newest) {
             letter.shown |= texts.iter().any(|text| text.contains(&letter.url));
         }
     }
@@ -81,22 +87,26 @@ impl Letters {
     /// Why there is none to follow.
     pub(super) fn open(
         &self,
-        verb: LinkVerb,
+        name: &str,
         mail: Option<&str>,
         now: Instant,
     ) -> Result<Operator, String> {
         let whose = mail.map_or_else(|| "a mail".to_owned(), |mail| format!("a mail to `{mail}`"));
         let found = self.sent.iter().rev().find(|letter| {
-            letter.shown && letter.verb == verb && mail.is_none_or(|mail| matches(mail, &letter.to))
+            letter.shown
+                && *letter.name == *name
+                && mail.is_none_or(|mail| matches(mail, &letter.to))
         });
-        let letter =
-            found.ok_or_else(|| format!("no link `{}` stands in {whose}", verb.as_str()))?;
-        let Link { verb, run, by } =
-            self.key.read(&letter.token, now).map_err(|error| error.to_string())?;
-        let run = run.no;
-        Ok(match verb {
-            LinkVerb::Acknowledge => Operator::Acknowledge { run, by },
-            LinkVerb::Resolve => Operator::Resolve { run, by },
-        })
+        let letter = found.ok_or_else(|| format!("no link `{name}` stands in {whose}"))?;
+        let link = self.key.read(&letter.token, now).map_err(|error| error.to_string())?;
+        Ok(link.wish())
+    }
+}
+
+/// What templates call a link.
+fn name_of(link: &Link) -> Text {
+    match link.verb {
+        LinkVerb::Decide => link.about.rsplit(' ').next().unwrap_or_default().into(),
+        verb => verb.as_str().into(),
     }
 }

@@ -182,16 +182,42 @@ impl<'p> Play<'p> {
                     Operator::Resolve { run, by }
                 })?
             }
-            Verb::Open { link, mail, press } => {
-                match world.open(*link, mail.as_deref(), *press)? {
-                    Ok(Some(reply)) => reply,
-                    Ok(None) => return Ok(()),
-                    Err(why) => {
-                        self.fail(&entry.place, "this link cannot be followed", vec![why]);
-                        return Ok(());
+            Verb::Decide { approval, subject, by, outcome, comment, to } => {
+                let found: Vec<_> = world
+                    .approvals()?
+                    .into_iter()
+                    .filter(|open| {
+                        open.asks == *approval && (subject.is_none() || open.about == *subject)
+                    })
+                    .collect();
+                let [open] = &found[..] else {
+                    let title = match found.len() {
+                        0 => format!("no approval of `{approval}` is open"),
+                        many => {
+                            format!("{many} approvals of `{approval}` are open: name the `subject`")
+                        }
+                    };
+                    self.fail(&entry.place, title, Vec::new());
+                    return Ok(());
+                };
+                let (approval, by, asked_only) = (open.id.clone(), by.clone(), open.asked);
+                world.operator(match (outcome, to) {
+                    (_, Some(to)) => Operator::Delegate { approval, to: to.clone(), by },
+                    (outcome, None) => {
+                        let (outcome, comment) =
+                            (outcome.clone().unwrap_or_default(), comment.clone());
+                        Operator::Decide { approval, outcome, comment, asked_only, by }
                     }
-                }
+                })?
             }
+            Verb::Open { link, mail, press } => match world.open(link, mail.as_deref(), *press)? {
+                Ok(Some(reply)) => reply,
+                Ok(None) => return Ok(()),
+                Err(why) => {
+                    self.fail(&entry.place, "this link cannot be followed", vec![why]);
+                    return Ok(());
+                }
+            },
             Verb::Reload(folder) => {
                 match self.pack.reloads.get(folder) {
                     Some(rules) => {

@@ -331,8 +331,8 @@ fn what_is_wrong_with_a_file_is_said_where_it_stands() {
             "made by the daemon alone",
         ),
         (
-            "scenario: s\nstart: 2026-01-01\ntimeline: [{ at: +1h, decide: x }]\n",
-            "not supported yet",
+            "scenario: s\nstart: 2026-01-01\ntimeline: [{ at: +1h, decide: { approval: w, by: mia } }]\n",
+            "a person either decides or passes it on",
         ),
         (
             "scenario: s\nstart: 2026-01-01\ntimeline: [{ at: +1h, expect: [{ mail: x }] }]\n",

@@ -10,8 +10,10 @@ use crate::model::{
 use super::coverage::Reached;
 use super::effect::Happening;
 
-/// What the daemon itself is called as the source of events.
+/// What sources of events begin with that rules emit.
 const OURS: &str = "adjutant/";
+/// The source of what the daemon says itself: `sla.breached`, `message.suppressed`.
+const DAEMON: &str = "adjutant";
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -46,7 +48,7 @@ impl Seen {
                 let event = &*stored.event;
                 if event.no > self.last {
                     self.last = event.no;
-                    if event.source.starts_with(OURS) {
+                    if event.source.starts_with(OURS) || *event.source == *DAEMON {
                         self.fresh.push(Happening::event(event));
                     }
                 }

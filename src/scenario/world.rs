@@ -8,9 +8,10 @@ mod outside;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::engine::Reading;
 use crate::model::{
-    Ask, Draft, EffectKey, Event, Input, Instant, LinkVerb, Operator, Parent, Polled, ReadError,
-    Refusal, Reply, Retention, RunNo, Settled, Span, Text, Value, View, limits,
+    APPROVAL, Ask, Draft, Duration, EffectKey, Event, Input, Instant, Map, Operator, Parent,
+    Polled, ReadError, Refusal, Reply, Retention, RunNo, Settled, Span, Text, Value, View, limits,
 };
 use crate::pump::{Pump, Released, Response};
 use crate::rules::{Action, RuleSet};
@@ -74,6 +75,20 @@ pub(super) struct World {
     pub(super) crashed: usize,
 }
 
+/// The key of the state, of which nothing in a play depends.
+const KEY: [u8; 32] = [0x5c; 32];
+
+/// An approval that is open.
+pub(super) struct OpenApproval {
+    pub(super) id: Text,
+    /// Who asks: a workflow, or the purpose of mails.
+    pub(super) asks: Text,
+    /// What it is about.
+    pub(super) about: Option<Text>,
+    /// Somebody in particular is asked.
+    pub(super) asked: bool,
+}
+
 impl World {
     /// With these rules in force and nothing remembered but `given`.
     pub(super) fn begin(
@@ -85,7 +100,7 @@ impl World {
     ) -> Result<Self, Broken> {
         let store = Arc::new(MemoryStore::new());
         // What is given was there before the rules, so nothing starts with it.
-        let pump = Pump::open(store.clone(), nothing, start)?;
+        let pump = Pump::open(store.clone(), nothing, start)?.with_key(start, KEY)?;
         let mut world = Self {
             store,
             rules: rules.clone(),
@@ -203,15 +218,34 @@ impl World {
     /// Does what a link of the newest mail to these recipients does; `None`: it is only looked at.
     pub(super) fn open(
         &mut self,
-        verb: LinkVerb,
+        name: &str,
         mail: Option<&str>,
         press: bool,
     ) -> Result<Result<Option<Reply>, String>, Broken> {
-        Ok(match self.letters.open(verb, mail, self.now) {
+        Ok(match self.letters.open(name, mail, self.now) {
             Ok(operator) if press => Ok(Some(self.operator(operator)?)),
             Ok(_) => Ok(None),
             Err(why) => Err(why),
         })
+    }
+
+    /// The approvals that are open.
+    pub(super) fn approvals(&self) -> Result<Vec<OpenApproval>, Broken> {
+        let open = self.pump.view().records(APPROVAL, None, limits::PAGE)?;
+        let text =
+            |fields: &Map, name: &str| fields.get(name).and_then(Value::as_text).map(Text::from);
+        Ok(open
+            .iter()
+            .filter(|record| record.fields.get("status").and_then(Value::as_text) == Some("open"))
+            .filter_map(|record| {
+                let fields = &record.fields;
+                let asks = text(fields, "purpose").or_else(|| text(fields, "workflow"))?;
+                let asked =
+                    matches!(fields.get("people"), Some(Value::List(all)) if !all.is_empty());
+                let (id, about) = (record.address.id.clone(), text(fields, "about"));
+                Some(OpenApproval { id, asks, about, asked })
+            })
+            .collect())
     }
 
     /// The ladders that are up, by policy, with what they are about.
@@ -420,5 +454,33 @@ impl Host for Lookups<'_> {
         filter: Option<(&str, &Value)>,
     ) -> Result<Option<Vec<Value>>, ReadError> {
         self.0.lookup_all(kind, filter)
+    }
+
+    fn suppressed(&self, address: &str, purpose: &str) -> Result<bool, ReadError> {
+        let reading = Reading::Suppressed(address.into(), purpose.into());
+        Ok(self.0.read(&reading)? == Value::Bool(true))
+    }
+
+    fn ledger(&self, kind: &str) -> Result<Value, ReadError> {
+        let reading = Reading::Ledger(kind.into());
+        self.0.read(&reading)
+    }
+
+    fn metric(&self, name: &str, since: Instant) -> Result<Option<Value>, ReadError> {
+        let reading = Reading::Metric(name.into(), since);
+        Ok(Some(self.0.read(&reading)?).filter(|value| !value.is_null()))
+    }
+
+    fn open_after(
+        &self,
+        from: Instant,
+        duration: Duration,
+        calendar: &str,
+    ) -> Result<Instant, String> {
+        let reading = Reading::OpenAfter(from, duration, calendar.into());
+        match self.0.read(&reading).map_err(|error| error.to_string())? {
+            Value::Instant(at) => Ok(at),
+            other => Err(other.to_string()),
+        }
     }
 }

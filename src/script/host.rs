@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use rhai::EvalAltResult;
 use scoped_tls_hkt::scoped_thread_local;
 
-use crate::model::{Map, ReadError, Value};
+use crate::model::{Duration, Instant, METRIC, Map, ReadError, SUPPRESSION, Value};
 
 use super::explain::PluginText;
 use super::functions::Caller;
@@ -31,6 +31,47 @@ pub trait Host {
         kind: &str,
         filter: Option<(&str, &Value)>,
     ) -> Result<Option<Vec<Value>>, ReadError>;
+    /// `open_after(instant, duration, calendar)`: when a duration ends that begins then, by a calendar. `Err` says
+    /// in words why there is no such instant.
+    fn open_after(
+        &self,
+        from: Instant,
+        duration: Duration,
+        calendar: &str,
+    ) -> Result<Instant, String> {
+        let _ = (from, duration);
+        Err(format!("there is no calendar `{calendar}`"))
+    }
+    /// `ledger(kind)`: how many entries there are, and the hash of the last.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state cannot be read.
+    fn ledger(&self, kind: &str) -> Result<Value, ReadError> {
+        let _ = kind;
+        Ok(Value::Null)
+    }
+    /// `metric(name, since)`: what was counted since, or is measured; `None`: there is no such metric.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state cannot be read.
+    fn metric(&self, name: &str, since: Instant) -> Result<Option<Value>, ReadError> {
+        let _ = (name, since);
+        Ok(None)
+    }
+    /// `suppressed(address, purpose)`: whether nobody may write there any more for this purpose.
+    ///
+    /// # Errors
+    /// [`ReadError`] when the state cannot be read.
+    fn suppressed(&self, address: &str, purpose: &str) -> Result<bool, ReadError> {
+        let id = suppression_id(address, purpose);
+        Ok(!self.record(SUPPRESSION, &id)?.is_null())
+    }
+}
+
+/// What [`Host::suppressed`] goes by: the id of the record that says it.
+#[must_use]
+pub fn suppression_id(address: &str, purpose: &str) -> String {
+    format!("{purpose}/{}", address.trim().to_lowercase())
 }
 
 /// Knows no records: for tests and places without state.
@@ -151,6 +192,44 @@ pub(super) fn records(
         };
         charge(&evaluation.rows, found.len(), limits::ROWS, "rows")?;
         Ok(Ok(found))
+    })
+}
+
+/// `suppressed(address, purpose)` for the evaluation under way.
+pub(super) fn suppressed(
+    caller: Caller,
+    address: &str,
+    purpose: &str,
+) -> Result<bool, Box<EvalAltResult>> {
+    ask(caller, SUPPRESSION, |evaluation| {
+        charge(&evaluation.rows, 1, limits::ROWS, "rows")?;
+        Ok(evaluation.host.suppressed(address, purpose))
+    })
+}
+
+/// `open_after(instant, duration, calendar)` for the evaluation under way.
+pub(super) fn open_after(
+    from: Instant,
+    duration: Duration,
+    calendar: &str,
+) -> Result<Instant, Box<EvalAltResult>> {
+    within(|evaluation| Ok(evaluation.host.open_after(from, duration, calendar)?))
+}
+
+/// `ledger(kind)` for the evaluation under way.
+pub(super) fn ledger(caller: Caller, kind: &str) -> Result<Value, Box<EvalAltResult>> {
+    ask(caller, kind, |evaluation| Ok(evaluation.host.ledger(kind)))
+}
+
+/// `metric(name, since)` for the evaluation under way.
+pub(super) fn metric(
+    caller: Caller,
+    name: &str,
+    since: Instant,
+) -> Result<Option<Value>, Box<EvalAltResult>> {
+    ask(caller, METRIC, |evaluation| {
+        charge(&evaluation.rows, 1, limits::ROWS, "rows")?;
+        Ok(evaluation.host.metric(name, since))
     })
 }
 

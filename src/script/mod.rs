@@ -32,7 +32,7 @@ pub use condition::{Condition, Test};
 pub use error::{EvalError, ScriptError};
 pub use foresee::{Check, Constant, Foreseen, Path, Want};
 pub use grant::{Grant, Permissions};
-pub use host::{Host, NoRecords};
+pub use host::{Host, NoRecords, suppression_id};
 pub use lexer::holes;
 pub use plugins::{Function, PluginSource};
 pub use sandbox::{Expr, Sandbox, Stop};

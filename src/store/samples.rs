@@ -21,7 +21,7 @@ const WORDS: [&str; 10] =
 
 pub(super) const WAITS: usize = 9;
 pub(super) const TRACES: usize = 22;
-pub(super) const TASKS: usize = 12;
+pub(super) const TASKS: usize = 15;
 pub(super) const VALUES: usize = 9;
 pub(super) const CODES: usize = 15;
 
@@ -80,6 +80,9 @@ fn task_kind(task: &Task) -> usize {
         Task::Orphans { .. } => 9,
         Task::Windows { .. } => 10,
         Task::Queues { .. } => 11,
+        Task::Erase { .. } => 12,
+        Task::SweepRecords { .. } => 13,
+        Task::Orphaned { .. } => 14,
     }
 }
 
@@ -481,7 +484,15 @@ impl Samples {
             8 => Task::Fan { run },
             9 => Task::Orphans { run },
             10 => Task::Windows { after: self.maybe(|s| (s.text(), s.text(), s.text())) },
-            _ => Task::Queues { after: run },
+            11 => Task::Queues { after: run },
+            12 => Task::Erase {
+                address: crate::model::Address { kind: self.text(), id: self.text() },
+                values: vec![self.text()],
+                after: event,
+                windows: self.maybe(|s| (s.text(), s.text(), s.text())),
+            },
+            13 => Task::SweepRecords { kind: self.text(), after: self.maybe(Self::text) },
+            _ => Task::Orphaned { owner: self.maybe(Self::text), after: self.maybe(Self::text) },
         };
         assert_eq!(task_kind(&task), kind);
         task

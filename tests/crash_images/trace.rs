@@ -159,7 +159,12 @@ fn call(line: &str) -> Option<Call> {
     Some(Call { file, what })
 }
 
+/// What a call gave; nothing of one that the end of the process cut off: strace then shows an error that no kernel
+/// has, `-1 (errno 18446744073709551414)`.
 fn result(line: &str) -> Option<i64> {
+    if line.ends_with(')') && line.contains(" = -1 (errno ") {
+        return None;
+    }
     line.rsplit_once("= ")?.1.split(' ').next()?.parse().ok()
 }
 

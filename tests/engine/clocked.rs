@@ -99,7 +99,9 @@ fn a_changed_schedule_begins_anew_and_one_that_is_gone_never_catches_up() {
     let mut sim = begin(&hourly);
     sim.until("2026-03-02T10:30:00Z");
     sim.reload(compile("workflow: other\ntriggers: []\nsteps: []\n"));
-    assert!(sim.state().windows(None, 9).expect("readable").is_empty());
+    assert!(
+        sim.state().windows(None, 9).expect("readable").iter().all(|key| key.workflow.is_empty())
+    );
     sim.until("2026-03-02T12:30:00Z");
     sim.reload(compile(&hourly));
     sim.until("2026-03-02T13:30:00Z");
@@ -143,7 +145,7 @@ fn a_count_fires_on_reaching_and_again_only_after_it_was_below() {
     );
     act(&mut sim, "+2h");
     assert!(
-        sim.state().windows(None, 9).expect("readable").is_empty(),
+        sim.state().windows(None, 9).expect("readable").iter().all(|key| key.workflow.is_empty()),
         "what no longer counts is forgotten"
     );
 }
@@ -266,4 +268,19 @@ fn runs_in_flight_end_with_the_rules_they_began_with_over_a_reload() {
     // Nobody needs them now.
     sim.input(adjutant::model::Input::Sweep);
     assert!(sim.state().idle_bundles().is_empty(), "{:?}", sim.state().idle_bundles());
+}
+
+#[test]
+fn open_time_is_added_in_expressions() {
+    let rules = "calendar: office\ntimezone: Europe/Berlin\nopen: { mon-fri: \"09:00-17:00\" }\n---\nworkflow: w\n\
+        triggers: [{ event: go }]\nsteps:\n  - log: '${open_after(event.time, \"4bh\", \"office\")}'\n  \
+        - log: '${open_after(now, event.data.in, \"office\")}'\n    on_error: continue\n  \
+        - log: '${open_after(now, \"1bd\", event.data.in)}'\n";
+    let mut sim = begin(rules);
+    act(&mut sim, "@2026-03-31T13:30:00Z");
+    act(&mut sim, r#"go x {"in": "30m"}"#);
+    let seen = lines(&mut sim);
+    assert_eq!(seen[0], "2026-03-31T13:30:00 w: 2026-04-01T09:30:00Z");
+    assert_eq!(seen[1], "2026-03-31T13:30:00 w: 2026-03-31T14:00:00Z");
+    assert!(seen[2].contains("there is no calendar `30m`"), "{seen:?}");
 }

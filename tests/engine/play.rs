@@ -8,7 +8,9 @@
 //! address before the `@`, is a list such as `retry-uncertain-ok`, one word for each attempt; an attempt that a crash
 //! has repeated ends as it did.
 
-use adjutant::model::{Cause, Command, Duration, Operator, Outcome, Reply, RunNo, Span, Value};
+use adjutant::model::{
+    Cause, Command, Duration, Operator, Outcome, Reply, RunNo, Span, Value, View as _,
+};
 
 use crate::support::sim::{Setup, Sim};
 
@@ -39,7 +41,8 @@ pub(crate) fn begin(rules: &str) -> Sim {
 pub(crate) fn lines(sim: &mut Sim) -> Vec<String> {
     let mut seen = std::mem::take(&mut sim.log);
     for no in 1..=sim.runs() {
-        let run = sim.run(no);
+        // One that retention or an `erase` has removed.
+        let Ok(Some(run)) = sim.state().run(RunNo(no)) else { continue };
         let why = match (&run.reason, run.status.as_str()) {
             (Some(cause), status @ ("failed" | "cancelled")) => format!("{status}: {cause}"),
             (Some(cause), status) if &*cause.code != "done" => format!("{status}: {cause}"),
@@ -75,6 +78,20 @@ pub(crate) fn act(sim: &mut Sim, line: &str) {
         ("ack", Some(run)) => Operator::Acknowledge { run, by: by() },
         ("resolve", Some(run)) => Operator::Resolve { run, by: by() },
         ("release", Some(run)) => Operator::Release { run, by: by() },
+        ("decide", None) => {
+            // `decide ID by outcome`, `delegate ID by to`
+            let mut rest = words.next().unwrap_or_default().splitn(2, ' ');
+            let by = rest.next().unwrap_or_default().into();
+            let outcome = rest.next().unwrap_or_default().into();
+            let approval = second.unwrap_or_default().into();
+            Operator::Decide { approval, outcome, comment: None, asked_only: true, by }
+        }
+        ("delegate", None) => {
+            let mut rest = words.next().unwrap_or_default().splitn(2, ' ');
+            let by = rest.next().unwrap_or_default().into();
+            let to = rest.next().unwrap_or_default().into();
+            Operator::Delegate { approval: second.unwrap_or_default().into(), to, by }
+        }
         ("reset", None) => {
             Operator::Reset { workflow: second.unwrap_or_default().into(), by: by() }
         }

@@ -149,8 +149,22 @@ fn fixed() -> BTreeMap<String, Value> {
         ),
         (
             "news",
-            json!({"purpose": "news", "expires": "1h", "on_uncertain": "hold",
+            json!({"purpose": "news", "expires": "10h", "on_uncertain": "hold",
+                "cap": {"max": 2, "per": "1h"}, "quiet": "12:00-13:30",
+                "guard": {"max": 5, "per": "2h"}, "unsubscribe": true,
                 "allow": "record(\"consents\", recipient)?.yes == true"}),
+        ),
+        (
+            "crew",
+            json!({"team": "crew", "members": {
+                "ana": {"weight": 2, "cap": {"hour": 3}}, "tom": {"cap": {"active": 2}}
+            }, "active": "records(\"lead\", \"stage\", \"open\").len()", "fallback": "tom"}),
+        ),
+        (
+            "level",
+            json!({"sla": "level", "of": "lead", "target": "30m", "warn": ["50%"],
+                "done": "record.get(\"stage\") == \"open\"",
+                "pause": "record.get(\"stage\") == \"lost\""}),
         ),
         (
             "office",
@@ -282,7 +296,7 @@ fn triggers(steps: &mut Steps<'_>, name: &str) -> Value {
         }
         "staged" => json!([{"record": "lead", "becomes": "record.stage == \"new\""}]),
         "watcher" => {
-            json!([{"event": ["run.failed", "run.held", "message.suppressed", "escalation.*"]}])
+            json!([{"event": ["run.failed", "run.held", "message.*", "escalation.*", "approval.*", "sla.*"]}])
         }
         _ => {
             let kind = steps.chance.pick(["go", "go", "ping", "note"]);

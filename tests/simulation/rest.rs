@@ -87,7 +87,9 @@ pub(crate) fn nothing_is_stuck(
         let run = &*watch.runs[no];
         let stored = watch.durable.event(run.event).map_err(|error| error.to_string())?;
         require(stored.is_some(), || format!("run {no} has lost its event"))?;
-        if run.branch.is_some() {
+        // The mail about an approval is its own; whoever asks does not wait for it.
+        let about = run.branch.as_ref().is_some_and(|branch| branch.names.contains_key("approval"));
+        if run.branch.is_some() && !about {
             let caller = run.parent.as_ref().and_then(|parent| watch.runs.get(&parent.run));
             let awaited = caller.is_some_and(|caller| is_awaited(caller, run));
             require(awaited, || format!("run {no} is an orphan"))?;
@@ -160,9 +162,9 @@ pub(crate) fn everybody_was_asked(
 pub(crate) fn nothing_is_left(rows: &[(Vec<u8>, Vec<u8>)], now: Instant) -> Result<(), String> {
     for (key, _) in rows {
         // The counters, records with their indexes, versions in force, throttles that never forget, how many
-        // series metrics have, and how far polls are.
+        // series metrics have, how far polls are, whose turn it is in teams, what guards let out, and the key.
         let kept = matches!(key.first(), Some(b'm' | b'c' | b'x' | b'b'))
-            || [&b"throttle"[..], b"series", b"poll:"]
+            || [&b"throttle"[..], b"series", b"poll:", b"pick", b"guard", b"key"]
                 .iter()
                 .any(|what| key.windows(what.len()).any(|part| part == *what));
         require(kept, || format!("left at {now}: {}", String::from_utf8_lossy(key)))?;

@@ -43,7 +43,7 @@ impl<'c> Steps<'c> {
 
     fn step(&mut self, depth: u32) -> Value {
         let nests = depth < DEPTH;
-        let mut step = match self.chance.below(23) {
+        let mut step = match self.chance.below(26) {
             0 => json!({"log": "${vars.n} of ${event.subject}"}),
             1 => json!({"vars": {"n": "${vars.n + 1}", "m": "${event.type}"}}),
             2 => json!({"rhai": "vars.n * 2 + 1"}),
@@ -61,6 +61,8 @@ impl<'c> Steps<'c> {
             20 => self.metric(),
             21 => self.script(depth),
             22 => self.action(depth),
+            23 if self.is_wild() => self.approve(depth),
+            24 if self.is_wild() => self.pick(),
             _ => self.webhook(depth),
         };
         if step.get("id").is_none() && self.chance.one_in(4) {
@@ -260,6 +262,24 @@ impl<'c> Steps<'c> {
         }
         self.on_error(&mut step, depth);
         step
+    }
+
+    fn approve(&mut self, depth: u32) -> Value {
+        let timeout = self.chance.pick(["5m", "40m", "6h"]);
+        let mut step = json!({"approve": ["ana", "tom"], "timeout": timeout,
+            "need": 1 + self.chance.below(2), "summary": "n ${vars.n}"});
+        if self.chance.one_in(2) {
+            step["warn"] = json!(["25%", "50%"]);
+        }
+        if depth < DEPTH && self.chance.one_in(3) {
+            step["on_timeout"] = json!(self.block(depth + 1));
+        }
+        self.on_error(&mut step, depth);
+        step
+    }
+
+    fn pick(&mut self) -> Value {
+        json!({"pick": "crew", "except": self.chance.pick(["ana", "tom", "nobody"])})
     }
 
     fn metric(&mut self) -> Value {

@@ -200,7 +200,30 @@ impl Story {
         let run = self.some_run_in_need().filter(|_| !self.chance.one_in(4)).unwrap_or(anybody);
         let by = "tom".into();
         let assume_done = self.chance.one_in(3);
-        let operator = match self.chance.below(12) {
+        let operator = match self.chance.below(16) {
+            12 | 13 => match self.open_approvals().first() {
+                Some(approval) => Operator::Decide {
+                    approval: approval.clone(),
+                    outcome: self.chance.pick(["approved", "rejected"]).into(),
+                    comment: None,
+                    asked_only: self.chance.one_in(2),
+                    by: self.chance.pick(["ana", "tom"]).into(),
+                },
+                None => return,
+            },
+            14 => match self.open_approvals().last() {
+                Some(approval) => Operator::Delegate {
+                    approval: approval.clone(),
+                    to: "tom".into(),
+                    by: "ana".into(),
+                },
+                None => return,
+            },
+            15 => Operator::Unsubscribe {
+                purpose: "news".into(),
+                address: "ana@x.example".into(),
+                run: anybody,
+            },
             0 => Operator::Cancel { run, reason: None, by },
             1 => Operator::Acknowledge { run, by },
             2 => Operator::Resolve { run, by },
@@ -218,6 +241,12 @@ impl Story {
             _ => Operator::Retry { run, assume_done, by },
         };
         self.driver.operator(operator);
+    }
+
+    /// What waits to be decided, as the state has it that decides.
+    fn open_approvals(&self) -> Vec<adjutant::model::Text> {
+        let open = self.driver.state().records_where("approval", "status", &"open".into(), 20);
+        open.unwrap_or_default().iter().map(|record| record.address.id.clone()).collect()
     }
 
     fn reload(&mut self) -> Result<(), String> {
@@ -303,7 +332,17 @@ impl Story {
                 _ => None,
             }
         });
-        need.collect()
+        let mut need: Vec<Operator> = need.collect();
+        // Mails over a guard wait for somebody who has looked.
+        let guards = self.open_approvals().into_iter().filter(|id| id.starts_with("guard-"));
+        need.extend(guards.map(|approval| Operator::Decide {
+            approval,
+            outcome: "approved".into(),
+            comment: None,
+            asked_only: false,
+            by: "tom".into(),
+        }));
+        need
     }
 
     fn living(&self) -> String {

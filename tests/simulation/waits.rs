@@ -77,7 +77,9 @@ pub(crate) fn is_in_time(
         return Ok(());
     }
     match &old.wait {
-        Wait::Until(until) if *until > now && new.pc != old.pc => early(*until, "went on"),
+        Wait::Until(until) if *until > now && new.pc != old.pc && !is_decided(old, new) => {
+            early(*until, "went on")
+        }
         Wait::Rest(until) if *until > now && !matches!(new.wait, Wait::Rest(_)) => {
             early(*until, "began")
         }
@@ -100,6 +102,15 @@ pub(crate) fn is_in_time(
 
 fn is_tried(effect: &Effect, new: &Run) -> bool {
     new.effect().is_some_and(|tried| tried.key == effect.key && tried.attempts > effect.attempts)
+}
+
+/// Whether a person has decided since what it waited for.
+fn is_decided(old: &Run, new: &Run) -> bool {
+    let known = (old.spilled as usize + old.trace.len()).saturating_sub(new.spilled as usize);
+    new.trace.iter().skip(known).any(|entry| match &entry.what {
+        Trace::Operator(text) => text.contains(" decided: "),
+        _ => false,
+    })
 }
 
 /// Whether the first thing that happened since is that time was up.

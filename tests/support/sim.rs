@@ -158,6 +158,7 @@ impl Sim {
     pub(crate) fn over(store: Arc<MemoryStore>, rules: Arc<RuleSet>, now: Instant) -> Self {
         let store = Arc::new(Tampered::over(store));
         let pump = Pump::open(store.clone(), rules.clone(), now).expect("the store opens");
+        let pump = pump.with_key(now, [7; 32]).expect("the store can be read");
         let mut sim = Self {
             store,
             rules,

@@ -35,6 +35,8 @@ const RESERVED: &[&str] = &[
     "return-path",
     "received",
     "dkim-signature",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
 ];
 
 /// A rendered mail.
@@ -163,11 +165,25 @@ pub fn render(
         subject: mail.subject.trim().to_owned(),
         text: mail.text,
         html,
-        headers: headers(&params)?,
+        headers: with_unsubscribe(headers(&params)?, command),
         date: command.armed,
         purpose: params.text("purpose")?.cloned(),
         template,
     })
+}
+
+/// Adds what mail programs show as a button: <https://www.rfc-editor.org/rfc/rfc8058>. One click needs HTTPS.
+fn with_unsubscribe(mut headers: Vec<(Text, String)>, command: &Command) -> Vec<(Text, String)> {
+    let links = command.scope.get("links");
+    let link = links.and_then(|links| links.get("unsubscribe")).and_then(Value::as_text);
+    if let Some(link) = link {
+        headers.push(("List-Unsubscribe".into(), format!("<{link}>")));
+        if link.starts_with("https://") {
+            let one_click = "List-Unsubscribe=One-Click".to_owned();
+            headers.push(("List-Unsubscribe-Post".into(), one_click));
+        }
+    }
+    headers
 }
 
 /// What a template sees: the step's frozen scope, `event`, `now`, and the mail's own `args`.

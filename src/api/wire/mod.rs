@@ -4,12 +4,16 @@
 //! on. Instants are RFC 3339 in UTC, runs are named `17-9f86d081884c7d65` (or by number alone where
 //! only that is known), what is not there is left out.
 
+mod approval;
 mod event;
+mod ledger;
 mod record;
 mod run;
 mod story;
 
+pub use approval::{Approval, Approvals, Vote};
 pub use event::{Clause, Event, Events, Explanation, Verdict, Verdicts};
+pub use ledger::{Checked, Head, Ledgers};
 pub use record::{Kinds, Record, Records};
 pub use run::{Acknowledged, Cause, Escalation, Escalations, Listening, Run, Runs, Waiting};
 pub use story::{Entry, StepRef, Story};

@@ -37,10 +37,9 @@ type At<'s> = (&'s SourceFile, Range<usize>);
 /// Everything that is worth a second look: in files without a mistake, and between the documents unless some
 /// of them could not be read.
 ///
-/// `written` are workflows and policies, `records` the `record:` documents, `hooks` the inbound webhooks.
+/// `written` are workflows and policies, then come the `team:` and the `record:` documents; `hooks` the inbound webhooks.
 pub(super) fn check(
-    written: &[Written<'_>],
-    records: &[Written<'_>],
+    (written, teams, records): (&[Written<'_>], &[Written<'_>], &[Written<'_>]),
     hooks: &BTreeSet<Name>,
     incomplete: bool,
     out: &mut Vec<Diagnostic>,
@@ -55,7 +54,7 @@ pub(super) fn check(
         talk.unmade(hooks, out);
         fields::same_field(written, out);
         args::unknown(written, &broken, out);
-        rows::check(written, records, out);
+        rows::check(written, teams, records, out);
     }
     let called = walk::called(written);
     for one in written.iter().filter(|one| !broken.contains(&one.file.name)) {

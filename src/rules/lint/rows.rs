@@ -1,15 +1,15 @@
 //! Records that are shipped with the rules: people who are named must be among them, and nobody writes them.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
+
+use crate::model::PERSON;
 
 use super::super::diagnostic::{Diagnostic, SourceFile};
 use super::super::suggest;
 use super::super::yaml::{Entry, Node};
 use super::Written;
 use super::walk::each_step;
-
-/// The kind of the records that stand for people.
-const PERSON: &str = "person";
 
 /// A `record:` document with rows.
 struct Shipped<'s> {
@@ -35,8 +35,13 @@ impl<'s> Shipped<'s> {
     }
 }
 
-/// People and rows, in workflows and policies; `records` are the `record:` documents.
-pub(super) fn check(written: &[Written<'_>], records: &[Written<'_>], out: &mut Vec<Diagnostic>) {
+/// People and rows, in workflows, policies and teams; `records` are the `record:` documents.
+pub(super) fn check(
+    written: &[Written<'_>],
+    teams: &[Written<'_>],
+    records: &[Written<'_>],
+    out: &mut Vec<Diagnostic>,
+) {
     let shipped: Vec<Shipped<'_>> = records.iter().filter_map(Shipped::of).collect();
     let mut kept: BTreeSet<&str> = BTreeSet::new();
     for one in written {
@@ -72,7 +77,19 @@ pub(super) fn check(written: &[Written<'_>], records: &[Written<'_>], out: &mut 
     let Some(people) = shipped.iter().find(|shipped| shipped.kind == PERSON) else { return };
     for one in written {
         for (id, node) in named(one.root) {
-            person(people, one.file, id, node, out);
+            person(people, one.file, id, node.head(), out);
+        }
+    }
+    for one in teams {
+        let members = one.root.get("members").and_then(Node::entries).unwrap_or_default();
+        for member in members {
+            person(people, one.file, &member.key, member.key_span.clone(), out);
+        }
+        if let Some(node) = one.root.get("fallback")
+            && let Some(id) = node.scalar().map(|scalar| scalar.text.trim())
+        {
+            let id = id.strip_prefix("person:").unwrap_or(id);
+            person(people, one.file, id, node.head(), out);
         }
     }
 }
@@ -104,12 +121,12 @@ fn person(
     people: &Shipped<'_>,
     file: &SourceFile,
     id: &str,
-    node: &Node,
+    at: Range<usize>,
     out: &mut Vec<Diagnostic>,
 ) {
     let Some(row) = people.row(id) else {
         let message = format!("there is no person `{id}`");
-        let mut error = Diagnostic::error("unknown-person", &file.name, node.head(), message);
+        let mut error = Diagnostic::error("unknown-person", &file.name, at, message);
         error.also(&people.file.name, people.rows.key_span.clone(), "the people there are");
         error.maybe_help(suggest::hint(id, people.ids()));
         out.push(error);
@@ -119,7 +136,7 @@ fn person(
     let fine = email.and_then(Node::scalar).is_some_and(|scalar| scalar.text.contains('@'));
     if !fine {
         let message = format!("`{id}` has no address to write to");
-        let mut error = Diagnostic::error("unknown-person", &file.name, node.head(), message);
+        let mut error = Diagnostic::error("unknown-person", &file.name, at, message);
         let place = email.map_or_else(|| row.key_span.clone(), Node::head);
         error
             .also(&people.file.name, place, "the row of this person")

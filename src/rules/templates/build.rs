@@ -14,7 +14,9 @@ use super::check::{MEMBERS, References, TEMPLATE_VARIABLES, nearest};
 use super::source::{
     FileName, Kind, Layout, TEMPLATE_BYTES, TemplateError, TemplateSource, line_of,
 };
-use super::{ESCALATION_TEMPLATE, File, Member, Templates, describe, language, values};
+use super::{
+    APPROVAL_TEMPLATE, ESCALATION_TEMPLATE, File, Member, Templates, describe, language, values,
+};
 
 /// Instructions one part may take: about 20 ms, and a thousand times an ordinary mail.
 const FUEL: u64 = 500_000;
@@ -68,13 +70,17 @@ impl<'a> Builder<'a> {
 
     /// Takes names apart and finds subjects; built-in files come last and give way.
     fn read(&mut self, templates: &mut Templates) {
-        let builtin = TemplateSource {
-            name: format!("{ESCALATION_TEMPLATE}.txt").into(),
-            file: format!("<built-in>/{ESCALATION_TEMPLATE}.txt").into(),
-            text: include_str!("builtin/adjutant-escalation.txt").into(),
+        let builtin = |name: &str, text: &str| TemplateSource {
+            name: format!("{name}.txt").into(),
+            file: format!("<built-in>/{name}.txt").into(),
+            text: text.into(),
         };
-        for (index, source) in self.sources.iter().chain([&builtin]).enumerate() {
-            let builtin = index == self.sources.len();
+        let builtins = [
+            builtin(ESCALATION_TEMPLATE, include_str!("builtin/adjutant-escalation.txt")),
+            builtin(APPROVAL_TEMPLATE, include_str!("builtin/adjutant-approval.txt")),
+        ];
+        for (index, source) in self.sources.iter().chain(&builtins).enumerate() {
+            let builtin = index >= self.sources.len();
             let name = match FileName::parse(&source.name) {
                 Ok(name) => name,
                 Err(message) => {

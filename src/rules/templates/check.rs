@@ -9,9 +9,9 @@ use minijinja::machinery::{Instruction, Instructions, get_compiled_template};
 use minijinja::{Environment, ErrorKind, Template};
 
 /// What the scope of a step may hold: a variable of any other name is a mistake.
-pub const TEMPLATE_VARIABLES: [&str; 15] = [
+pub const TEMPLATE_VARIABLES: [&str; 16] = [
     "event", "trigger", "vars", "steps", "args", "now", "run", "workflow", "error", "item",
-    "index", "level", "summary", "severity", "links",
+    "index", "level", "summary", "severity", "links", "approval",
 ];
 
 /// Those of them whose members a rule names itself.

@@ -31,6 +31,8 @@ pub use source::{TEMPLATE_BYTES, TemplateError, TemplateSource};
 pub const RENDERED_BYTES: usize = 1024 * 1024;
 /// The template of escalations that name none.
 pub const ESCALATION_TEMPLATE: &str = "adjutant-escalation";
+/// The template of approvals that name none.
+pub const APPROVAL_TEMPLATE: &str = "adjutant-approval";
 
 /// The templates that a rule file can name, compiled. Immutable; share it behind an `Arc`.
 #[derive(Debug)]

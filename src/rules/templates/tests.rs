@@ -61,7 +61,10 @@ fn a_mail_has_a_subject_a_text_and_perhaps_html() {
     assert_eq!(mail.text, "Dear Ana <b> & Co,\nyours\n");
     assert_eq!(mail.html.as_deref(), Some("<p>Dear Ana &lt;b&gt; &amp; Co</p>\n"));
     assert_eq!(templates.render("plain", None, &Map::new()).unwrap().html, None);
-    assert_eq!(templates.names().collect::<Vec<_>>(), ["adjutant-escalation", "lead-ack", "plain"]);
+    assert_eq!(
+        templates.names().collect::<Vec<_>>(),
+        ["adjutant-approval", "adjutant-escalation", "lead-ack", "plain"]
+    );
 }
 
 #[test]

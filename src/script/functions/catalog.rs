@@ -85,7 +85,7 @@ pub(crate) const ALIASES: [(&str, &str); 23] = [
 ];
 
 /// Functions of the language that this version does not have yet.
-pub(crate) const LATER: [&str; 4] = ["suppressed", "board", "ledger", "metric"];
+pub(crate) const LATER: [&str; 1] = ["board"];
 
 const PURE: &[(&str, &str)] = &[
     // Records and the run.
@@ -96,11 +96,24 @@ const PURE: &[(&str, &str)] = &[
         "records(kind, index, value)",
         "the records whose indexed field has this value, at most 1,000",
     ),
+    ("ledger(kind)", "how many entries a ledger has, and its head: `count` and `head`"),
+    (
+        "metric(name, since)",
+        "what a metric counted from that day on (of UTC), over all labels or of one series; or what it measures",
+    ),
+    (
+        "suppressed(address, purpose)",
+        "whether no mail of this purpose goes to that address any more",
+    ),
     ("secret(name)", "a secret, only where a webhook or an action sends it"),
     ("bucket(experiment, subject)", "0 to 9999, always the same for the same two"),
     // Time.
     ("time(text)", "the instant that an RFC 3339 text with an offset names"),
     ("span(text)", "an elapsed span of time, such as \"90s\", \"5m\", \"14d\""),
+    (
+        "open_after(instant, duration, calendar)",
+        "when a duration such as \"4bh\" ends that begins then, by a calendar",
+    ),
     ("to_seconds(span)", "the seconds of a span"),
     ("date(instant[, zone])", "the calendar date in a zone (UTC), as \"2026-03-02\""),
     ("format(instant, pattern[, zone])", "an instant as strftime prints it, \"%d.%m.%Y\""),

@@ -20,6 +20,8 @@ pub(super) fn register(engine: &mut Engine) {
             format!("\"{text}\" is not an instant: write RFC 3339 with an offset, such as \"2026-03-02T10:00Z\"").into()
         })
     });
+    // Whether an event came from outside or from a rule, `time` gives the instant in it.
+    engine.register_fn("time", |instant: Instant| instant);
     engine.register_fn("span", |text: &str| -> Answer<Span> {
         let duration: Duration = text.parse().map_err(|error| format!("{error}"))?;
         duration.elapsed().ok_or_else(|| {

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use rhai::{Array, Dynamic, Engine, INT};
 
-use crate::model::{Address, Value, is_name};
+use crate::model::{Address, Duration, Instant, Value, is_name};
 
 use super::super::convert::{to_dynamic, to_value, type_name};
 use super::super::host;
@@ -16,7 +16,8 @@ use super::Answer;
 pub(in crate::script) type Caller = Option<usize>;
 
 /// What each caller has of its own, so that what it may do is known by the function it calls.
-pub(in crate::script) const OWNED: [&str; 4] = ["record", "records", "secret", "settings"];
+pub(in crate::script) const OWNED: [&str; 8] =
+    ["record", "records", "secret", "settings", "suppressed", "ledger", "metric", "open_after"];
 
 /// The name of such a function for a caller. It cannot be guessed, so no plugin can call another's, not
 /// even by a name that it makes at run time.
@@ -66,6 +67,22 @@ pub(in crate::script) fn register(engine: &mut Engine, caller: Caller) {
         many(caller, kind, Some((index, &key)))
     };
     engine.register_fn(name("records"), indexed);
+    engine.register_fn(name("suppressed"), move |address: &str, purpose: &str| -> Answer<bool> {
+        host::suppressed(caller, address, purpose)
+    });
+    engine.register_fn(name("ledger"), move |kind: &str| -> Answer<Dynamic> {
+        Ok(to_dynamic(&host::ledger(caller, kind)?))
+    });
+    engine.register_fn(name("metric"), move |name: &str, since: Instant| -> Answer<Dynamic> {
+        // Of what nobody has counted yet there was nothing.
+        let found = host::metric(caller, name, since)?.unwrap_or(Value::Int(0));
+        Ok(to_dynamic(&found))
+    });
+    let open_after = |from: Instant, duration: &str, calendar: &str| -> Answer<Instant> {
+        let duration: Duration = duration.parse().map_err(|error| format!("{error}"))?;
+        host::open_after(from, duration, calendar)
+    };
+    engine.register_fn(name("open_after"), open_after);
     engine.register_fn(name("settings"), move || -> Answer<Dynamic> {
         Ok(to_dynamic(&Value::Map(host::settings(caller)?)))
     });
