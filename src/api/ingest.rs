@@ -1,9 +1,5 @@
 //! Events in: the hot path. No router and no middleware stands before it.
 
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
-
 use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -14,6 +10,7 @@ use super::access::Caller;
 use super::problem::Problem;
 use super::routes::App;
 use super::wire;
+use crate::daemon::in_order;
 use crate::model::{Draft, Input, Refusal, Reply, Text, limits};
 use crate::triggers::{EventError, Media, Parsed, Plain, media_of, parse, parse_plain};
 
@@ -101,44 +98,18 @@ async fn submit(app: &App, draft: Draft) -> Result<wire::Accepted, Problem> {
 /// Takes a batch in: all events are queued in order before the first answer is waited for, so that
 /// one commit can take them all.
 async fn batch(app: &App, events: Vec<Result<Draft, EventError>>) -> Response {
-    type Waiting<'a> = Pin<Box<dyn Future<Output = Result<wire::Accepted, Problem>> + Send + 'a>>;
-    enum Slot<'a> {
-        Waiting(Waiting<'a>),
-        Over(Result<wire::Accepted, Problem>),
-    }
-    let mut slots: Vec<Slot<'_>> = events
-        .into_iter()
-        .map(|event| match event {
-            Ok(draft) => Slot::Waiting(Box::pin(submit(app, draft))),
-            Err(error) => Slot::Over(Err(error.into())),
-        })
-        .collect();
-    poll_fn(|context| {
-        for slot in &mut slots {
-            if let Slot::Waiting(future) = slot
-                && let Poll::Ready(result) = future.as_mut().poll(context)
-            {
-                *slot = Slot::Over(result);
-            }
-        }
-        Poll::Ready(())
-    })
-    .await;
-    let mut results = Vec::with_capacity(slots.len());
+    let taken = in_order(events.into_iter().map(async |event| submit(app, event?).await)).await;
     let mut retry_after = None;
-    for slot in slots {
-        let result = match slot {
-            Slot::Waiting(future) => future.await,
-            Slot::Over(result) => result,
-        };
-        results.push(match result {
+    let results: Vec<_> = taken
+        .into_iter()
+        .map(|result| match result {
             Ok(accepted) => wire::BatchResult::accepted(accepted),
             Err(problem) => {
                 retry_after = retry_after.max(problem.retry_after);
                 wire::BatchResult::refused(&problem.to_wire())
             }
-        });
-    }
+        })
+        .collect();
     let accepted = results.iter().all(|result| result.status == StatusCode::ACCEPTED.as_u16());
     let status = if accepted { StatusCode::ACCEPTED } else { StatusCode::MULTI_STATUS };
     let mut response = json(status, &wire::BatchAnswer { results });

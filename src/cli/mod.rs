@@ -16,6 +16,7 @@ mod escalations;
 mod events;
 mod explain;
 mod failure;
+mod import;
 mod log;
 mod migrate;
 mod plugin;
@@ -107,6 +108,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Send an event
     Emit(emit::Emit),
+    /// Send the rows of files as events
+    Import(import::Import),
     /// What runs are doing; end them, or go on with them
     #[command(subcommand)]
     Runs(runs::Runs),
@@ -170,6 +173,9 @@ fn run(globals: &Globals, command: Command) -> Result<Exit, Failure> {
         }
         Command::Emit(emit) => {
             ask(globals, async |client, screen| emit::run(emit, client, screen).await)
+        }
+        Command::Import(import) => {
+            ask(globals, async |client, screen| import::run(import, client, screen).await)
         }
         Command::Runs(runs) => {
             ask(globals, async |client, screen| runs::run(runs, client, screen).await)

@@ -17,7 +17,7 @@ use super::{Exit, Failure, Globals, action_settings, log, socket};
 use crate::actions::{Performer, Secrets, SettingsError};
 use crate::api::{self, ApiSettings, Listeners};
 use crate::daemon::{
-    Clock, Config, Daemon, Fatal, Handle, Hooks, Links, Loaded, Refused, Reloader, Settings,
+    Clock, Config, Daemon, Fatal, Handle, Hooks, Links, Loaded, Refused, Reloader, Settings, Spool,
     StartError, last_good, notify,
 };
 use crate::model::Text;
@@ -106,6 +106,8 @@ async fn serve(config: &Config, started: Started) -> Result<Exit, Failure> {
         tokio::spawn(reloader.clone().watch());
     }
     tokio::spawn(reload_when_told(reloader)?);
+    let spool = Spool::new(config.spool.clone(), config.retention.events, daemon.handle());
+    tasks.spawn(spool.watch(shutdown.clone()));
     tasks.spawn(api::serve(daemon.handle(), listeners, settings, shutdown.clone()));
     tasks.close();
 

@@ -1,7 +1,10 @@
 //! [`Handle`]: how the API reaches the engine.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 
 use tokio::sync::oneshot;
 
@@ -41,6 +44,36 @@ pub enum Health {
 
 /// Bytes counted for an input beside its payload.
 const INPUT_BYTES: usize = 256;
+
+/// Waits for all of several futures, of which each is begun in order before the first is waited for: inputs
+/// that are submitted so stand in the queue in their order, and one commit can take them all.
+pub async fn in_order<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    enum Slot<F: Future> {
+        Waiting(Pin<Box<F>>),
+        Over(F::Output),
+    }
+    let mut slots: Vec<Slot<F>> =
+        futures.into_iter().map(|future| Slot::Waiting(Box::pin(future))).collect();
+    poll_fn(|context| {
+        for slot in &mut slots {
+            if let Slot::Waiting(future) = slot
+                && let Poll::Ready(output) = future.as_mut().poll(context)
+            {
+                *slot = Slot::Over(output);
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let mut outputs = Vec::with_capacity(slots.len());
+    for slot in slots {
+        outputs.push(match slot {
+            Slot::Waiting(future) => future.await,
+            Slot::Over(output) => output,
+        });
+    }
+    outputs
+}
 
 /// Reaches the engine's queue. Cheap to clone.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ mod poll;
 mod pressure;
 mod reload;
 mod scripts;
+mod spool;
 mod start;
 mod writer;
 
@@ -27,9 +28,10 @@ pub use config::{
     BadConfig, CONFIG_FILE, CONFIG_VARIABLE, Config, Endpoint, HookConfig, HttpConfig, Limits,
     LogConfig, LogFormat, LogLevel, Scope, SmtpConfig, SmtpTls, TokenConfig, WebhookConfig,
 };
-pub use handle::{Handle, Health, Unavailable};
+pub use handle::{Handle, Health, Unavailable, in_order};
 pub use hooks::{Delivery, HookError, Hooks, hook_contexts};
 pub use links::Links;
 pub use looping::Fatal;
 pub use reload::{InForce, Load, Loaded, Refused, ReloadError, Reloader, Stamp};
+pub use spool::Spool;
 pub use start::{Daemon, Settings, StartError};

@@ -8,7 +8,7 @@ use crate::model::{
     Parent, ReadError, Run, RunNo, Status, Task, Text, Trace, TraceEntry, Value, Verdict, Wait,
     Write, limits,
 };
-use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, Workflow};
+use crate::rules::{Bundle, Filter, FilterSubject, Mode, Trigger, TriggerKind, Workflow};
 use crate::script::{EvalError, Host, Scope, Test};
 
 use super::advance::check_size;
@@ -193,6 +193,13 @@ pub(super) fn takes(
     if !trigger.own && event.lineage.workflows.contains(workflow) {
         let text = "the event was caused by this workflow itself; `own: true` takes it";
         return Ok(Matched::Because(Code::Own, text.into()));
+    }
+    if let TriggerKind::Files(glob) = &trigger.kind {
+        let file = event.extensions.get("file").and_then(Value::as_text).unwrap_or_default();
+        if !glob.matches(file) {
+            let text = format!("the file `{file}` is not one of `{}`", glob.as_str());
+            return Ok(Matched::Because(Code::Where, text.into()));
+        }
     }
     if let FilterSubject::Is(subject) = &filter.subject {
         let wanted = subject.eval(scope, host)?;

@@ -72,7 +72,10 @@ pub(super) fn note(
             TriggerKind::Nth { n, .. } => {
                 found = Some(super::watch_nth::nth(stage, bundle, event, key, *n)?);
             }
-            TriggerKind::Event | TriggerKind::Schedule(_) | TriggerKind::Poll(_) => {}
+            TriggerKind::Event
+            | TriggerKind::Schedule(_)
+            | TriggerKind::Poll(_)
+            | TriggerKind::Files(_) => {}
         }
     }
     Ok(found)

@@ -38,6 +38,11 @@ impl Draft {
         Digest::of(&[self.source.as_bytes(), self.id.as_bytes()])
     }
 
+    /// Whether an attribute only says from where a row came: the same row in another file says the same.
+    fn is_whence(&self, attribute: &str) -> bool {
+        self.source.starts_with("files/") && matches!(attribute, "file" | "row")
+    }
+
     /// A hash of everything the sender said besides (source, id): the same identity with another
     /// fingerprint is a conflict, not a duplicate.
     #[must_use]
@@ -49,7 +54,7 @@ impl Draft {
             hasher.part(&time.as_micros().to_be_bytes());
         }
         hash_value(&self.data, &mut hasher);
-        for (name, value) in &self.extensions {
+        for (name, value) in self.extensions.iter().filter(|(name, _)| !self.is_whence(name)) {
             hasher.part(name.as_bytes());
             hash_value(value, &mut hasher);
         }

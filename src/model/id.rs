@@ -122,6 +122,12 @@ impl Hasher {
         self
     }
 
+    /// Adds bytes as they are: for what is hashed piece by piece.
+    pub fn more(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.update(bytes);
+        self
+    }
+
     /// The digest of the parts so far.
     #[must_use]
     pub fn finish(self) -> Digest {

@@ -128,5 +128,16 @@ pub const POLL_MORE: Span = Span::from_secs(1);
 pub const POLL_EVERY_LEAST: Span = Span::from_secs(5);
 /// How long asking and understanding the answer may take.
 pub const POLL_TIME: Span = Span::from_secs(60);
+/// Bytes of one row of a file of the spool: those of an event. A longer one is mostly a quotation mark that
+/// was not closed.
+pub const ROW_BYTES: usize = EVENT_BYTES;
+/// Bytes of a file of JSON: it is one value, and read as a whole. NDJSON has no such bound.
+pub const JSON_FILE_BYTES: usize = 64 * 1024 * 1024;
+/// Rows of a file under way at a time.
+pub const ROWS_UNDER_WAY: usize = 256;
+/// Files that one look into the spool finds; the others are found by the next.
+pub const SPOOL_FILES: usize = 1_000;
+/// Folders below each other in the spool.
+pub const SPOOL_DEPTH: usize = 8;
 /// Rows of one page of a listing.
 pub const PAGE: usize = 1_000;

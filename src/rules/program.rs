@@ -4,7 +4,7 @@
 //! run's whole position is one number, its `pc`, and nothing nests at run time. No step is reached
 //! twice: `next` and every other target lie further down the list.
 
-use crate::model::{Duration, Name, Pattern, Text};
+use crate::model::{Duration, FileGlob, Name, Pattern, Text};
 use crate::script::{Condition, Shape};
 
 pub use super::live::*;
@@ -125,6 +125,8 @@ pub enum TriggerKind {
     },
     /// With each event that its filter takes, which a function of a plugin is asked for every so often.
     Poll(Poll),
+    /// With each row of such files that its filter takes.
+    Files(FileGlob),
 }
 
 /// `poll:` of a trigger.
@@ -151,7 +153,7 @@ impl TriggerKind {
     /// Whether an event that its filter takes starts the workflow by itself.
     #[must_use]
     pub fn starts_by_itself(&self) -> bool {
-        matches!(self, Self::Event | Self::Poll(_))
+        matches!(self, Self::Event | Self::Poll(_) | Self::Files(_))
     }
 
     /// What it keeps of the events it watches, if it watches any.
@@ -161,7 +163,7 @@ impl TriggerKind {
             Self::Count { kept, .. } | Self::Absent { kept, .. } => Some(kept),
             #[cfg(test)]
             Self::Nth { kept, .. } => Some(kept),
-            Self::Event | Self::Schedule(_) | Self::Poll(_) => None,
+            Self::Event | Self::Schedule(_) | Self::Poll(_) | Self::Files(_) => None,
         }
     }
 
@@ -169,7 +171,7 @@ impl TriggerKind {
     #[must_use]
     pub fn window(&self) -> Option<&Text> {
         match self {
-            Self::Event => None,
+            Self::Event | Self::Files(_) => None,
             Self::Count { kept, .. } | Self::Absent { kept, .. } => Some(&kept.id),
             Self::Schedule(schedule) => Some(&schedule.id),
             Self::Poll(poll) => Some(&poll.id),

@@ -190,6 +190,7 @@ fn starts(text: &mut String, workflow: &Workflow) {
                 format!("the schedule `{cron}` in {zone}")
             }
             TriggerKind::Poll(poll) => format!("what the poll `{}` finds", poll.function),
+            TriggerKind::Files(glob) => format!("each row of `{}` in the spool", glob.as_str()),
             #[cfg(test)]
             TriggerKind::Nth { n, .. } => format!("each {n}th of {kinds}"),
         };

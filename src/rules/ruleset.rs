@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{KNOWN_KINDS, Name, Text, Value};
+use crate::model::{FileGlob, KNOWN_KINDS, Name, Text, Value};
 use crate::script::Sandbox;
 
 use super::assemble::{self, Loaded};
@@ -14,7 +14,7 @@ use super::calendar::Calendar;
 use super::diagnostic::{Diagnostic, SourceFile};
 use super::directory::BUILT_IN_PURPOSES;
 use super::matching::Matching;
-use super::program::{Purpose, RecordKind, Sla, Team};
+use super::program::{Purpose, RecordKind, Sla, Team, TriggerKind};
 use super::purpose;
 use super::template_views::TemplateFile;
 
@@ -199,6 +199,19 @@ impl RuleSet {
     #[must_use]
     pub fn listens(&self, kind: &str) -> bool {
         self.matching.listens(kind)
+    }
+
+    /// Which files of the spool the enabled workflows read, each pattern once.
+    #[must_use]
+    pub fn globs(&self) -> BTreeSet<&FileGlob> {
+        let enabled = self.workflows.values().filter(|bundle| bundle.main.enabled);
+        let triggers = enabled.flat_map(|bundle| &bundle.main.triggers);
+        triggers
+            .filter_map(|trigger| match &trigger.kind {
+                TriggerKind::Files(glob) => Some(glob),
+                _ => None,
+            })
+            .collect()
     }
 
     /// The enabled workflows that an event of type `kind` could start, in order of name: the first

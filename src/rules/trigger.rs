@@ -1,6 +1,7 @@
-//! What starts a workflow: `event`, `record … becomes`, `webhook`, `poll`, `schedule`, `count`, `absent`.
+//! What starts a workflow: `event`, `record … becomes`, `webhook`, `files`, `poll`, `schedule`, `count`,
+//! `absent`.
 
-use crate::model::{Digest, Duration, Pattern, Text, is_name, limits};
+use crate::model::{Digest, Duration, FileGlob, Pattern, Text, is_name, limits};
 use crate::script::Shape;
 
 use super::compile::{Cx, Place};
@@ -46,6 +47,7 @@ pub(super) fn trigger(cx: &mut Cx<'_>, node: &Node) -> Option<Trigger> {
         "count" => count(cx, fields),
         "absent" => absent(cx, fields),
         "webhook" => webhook(cx, fields),
+        "files" => files(cx, fields),
         "poll" => poll(cx, fields),
         #[cfg(test)]
         "nth" => nth(cx, fields),
@@ -78,6 +80,21 @@ fn webhook(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
         ));
     }
     Some(Trigger { filter: filter?, own: false, kind: TriggerKind::Event })
+}
+
+/// `files: GLOB`, and the events that rows become.
+fn files(cx: &mut Cx<'_>, fields: Fields<'_>) -> Option<Trigger> {
+    let node = fields.get("files")?;
+    let text = cx.sink.raw(node, "files")?;
+    let glob = match FileGlob::parse(text) {
+        Ok(glob) => glob,
+        Err((message, help)) => {
+            cx.sink.error("files", node.head(), message).help(help);
+            return None;
+        }
+    };
+    let filter = of_kind(cx, fields, glob.kind())?;
+    Some(Trigger { filter, own: false, kind: TriggerKind::Files(glob) })
 }
 
 /// Events of one type, as `where` and `subject` choose among them.

@@ -113,7 +113,21 @@ pub static TRIGGERS: &[TriggerTable] = &[
             ],
         }),
     },
-    TriggerTable { main: "files", table: None },
+    TriggerTable {
+        main: "files",
+        table: Some(Table {
+            what: "a `files` trigger",
+            keys: &[
+                Key::required(
+                    "files",
+                    "files of the spool, each row an event `file.FOLDER`: `leads/*.csv`",
+                )
+                .holds(Holds::Text),
+                Key::optional("where", "which rows").holds(Holds::Expression),
+                Key::optional("subject", "whose").holds(Holds::Text),
+            ],
+        }),
+    },
     TriggerTable {
         main: "poll",
         table: Some(Table {

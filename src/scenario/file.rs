@@ -8,7 +8,7 @@ use crate::model::{Address, Draft, Instant, Map, Name, Text, Value};
 use crate::rules::decode::{Fields, Sink};
 use crate::rules::yaml::{self, Kind, Node};
 use crate::rules::{Diagnostic, SourceFile, suggest, zone};
-use crate::triggers::{self, Around};
+use crate::triggers::{self, Around, FileReport};
 
 use super::answers::Answer;
 use super::expect::Expected;
@@ -58,6 +58,8 @@ pub(super) enum Verb {
     Pass,
     /// An event comes in.
     Event(Box<Draft>),
+    /// A file is laid into the spool: its rows, and the report that tells of it.
+    File(Vec<Draft>, Box<FileReport>),
     /// A person writes records.
     Set(Vec<(Address, Map)>),
     /// A person acknowledges an escalation, or resolves it.
@@ -262,6 +264,7 @@ impl Reader<'_> {
         let node = fields.get(verb)?;
         match *verb {
             "event" => self.event(node, fields, index).map(|draft| Verb::Event(Box::new(draft))),
+            "file" => self.file(node, fields),
             "set" => Some(Verb::Set(self.records(node, "set"))),
             "reload" => self.sink.text(node, "reload").map(|folder| Verb::Reload(folder.into())),
             "call" => {
@@ -299,6 +302,29 @@ impl Reader<'_> {
             Ok(draft) => Some(draft),
             Err(error) => {
                 self.sink.error("scenario-event", node.head(), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// The events that a file in the spool becomes.
+    fn file(&mut self, node: &Node, fields: &Fields<'_>) -> Option<Verb> {
+        let path = self.sink.text(node, "file")?;
+        let Some(text) = fields.get("text") else {
+            self.sink
+                .error("scenario-event", node.head(), "the file has no content")
+                .help("write it under `text: |`");
+            return None;
+        };
+        let text = self.sink.text(text, "text")?;
+        match triggers::events_of(path, text.as_bytes()) {
+            Ok((events, report)) => Some(Verb::File(events, Box::new(report))),
+            Err(why) => {
+                self.sink.error(
+                    "scenario-event",
+                    node.head(),
+                    format!("`{path}` is no file of rows: {why}"),
+                );
                 None
             }
         }

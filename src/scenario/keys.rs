@@ -39,6 +39,9 @@ pub(super) static ENTRY: Table = Table {
         Key::optional("subject", "what the event is about").holds(Holds::Text),
         Key::optional("data", "the event's payload"),
         Key::optional("time", "when it happened, if not now: RFC 3339").holds(Holds::Text),
+        Key::optional("file", "a file that is laid into the spool, by its path there")
+            .holds(Holds::Text),
+        Key::optional("text", "what is in the file").holds(Holds::Text),
         Key::optional("set", "fields that a person writes into records, by address")
             .holds(Holds::MapOf(&Holds::Values)),
         Key::optional("acknowledge", "an escalation that a person acknowledges")
@@ -61,8 +64,9 @@ pub(super) static ENTRY: Table = Table {
 };
 
 /// The verbs of an entry, with the keys that belong to each.
-pub(super) const VERBS: [(&str, &[&str]); 8] = [
+pub(super) const VERBS: [(&str, &[&str]); 9] = [
     ("event", &["id", "source", "subject", "data", "time"]),
+    ("file", &["text"]),
     ("set", &[]),
     ("acknowledge", &[]),
     ("resolve", &[]),

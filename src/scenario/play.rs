@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Cause, EffectKey, Operator, Reply, Text, Value};
+use crate::model::{Cause, Draft, EffectKey, Operator, Reply, Text, Value};
 use crate::rules::RuleSet;
 use crate::rules::yaml::Node;
 use crate::script::{Condition, Names, Scope, Test};
+use crate::triggers::FileReport;
 
 use super::clock;
 use super::coverage::Reached;
@@ -137,16 +138,38 @@ impl<'p> Play<'p> {
         }
     }
 
+    /// An event comes, twice if everything does.
+    fn event(&self, world: &mut World, draft: &Draft) -> Result<Reply, Broken> {
+        let reply = world.event(draft.clone())?;
+        if self.how.doubled && matches!(reply, Reply::Accepted { .. }) {
+            world.event(draft.clone())?;
+        }
+        Ok(reply)
+    }
+
+    /// A file is read: its rows come, and then what tells of it.
+    fn file(
+        &self,
+        world: &mut World,
+        rows: &[Draft],
+        mut report: FileReport,
+    ) -> Result<Reply, Broken> {
+        for row in rows {
+            let known = world.knows(row)?;
+            match self.event(world, row)? {
+                Reply::Accepted { .. } if known => report.known += 1,
+                Reply::Accepted { .. } => report.accepted += 1,
+                _ => report.rejected += 1,
+            }
+        }
+        self.event(world, &report.event())
+    }
+
     fn verb(&mut self, world: &mut World, entry: &Entry) -> Result<(), Broken> {
         let reply = match &entry.verb {
             Verb::Pass => return Ok(()),
-            Verb::Event(draft) => {
-                let reply = world.event((**draft).clone())?;
-                if self.how.doubled && matches!(reply, Reply::Accepted { .. }) {
-                    world.event((**draft).clone())?;
-                }
-                reply
-            }
+            Verb::Event(draft) => self.event(world, draft)?,
+            Verb::File(rows, report) => self.file(world, rows, (**report).clone())?,
             Verb::Set(records) => {
                 let mut last = Reply::Done(Value::Null);
                 for (address, fields) in records {

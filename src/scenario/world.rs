@@ -210,6 +210,11 @@ impl World {
         self.input(Input::Event(Box::new(draft)))
     }
 
+    /// Whether an event like this came before. Its answer does not tell that where a crash has it sent again.
+    pub(super) fn knows(&self, draft: &Draft) -> Result<bool, Broken> {
+        Ok(self.pump.view().identity(draft.identity())?.is_some())
+    }
+
     /// Does what a person asks for; the engine's answer.
     pub(super) fn operator(&mut self, operator: Operator) -> Result<Reply, Broken> {
         self.input(Input::Operator(operator))

@@ -11,6 +11,7 @@ mod json;
 mod made;
 mod payload;
 mod plain;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -21,3 +22,6 @@ pub use json::parse as parse_json;
 pub use made::{Around, from_plugin, from_poll};
 pub use payload::{Media, media_of};
 pub use plain::{Plain, parse as parse_plain};
+pub use rows::{
+    FileReport, Format, Row, Rows, Unreadable, content_of, events_of, format_of, from_row,
+};

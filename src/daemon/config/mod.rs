@@ -67,6 +67,8 @@ pub struct Config {
     /// Where mail goes while no server is named, and requests to endpoints without an address.
     /// Default: `outbox`.
     pub outbox: PathBuf,
+    /// Where files for `files` triggers are laid. Default: `spool`.
+    pub spool: PathBuf,
     /// Outgoing webhooks.
     pub webhooks: WebhookConfig,
     /// Bounds that may be lowered.

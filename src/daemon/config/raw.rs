@@ -64,6 +64,7 @@ pub(super) struct RawConfig {
     pub(super) timezone: Option<Scalar>,
     pub(super) smtp: Option<RawSmtp>,
     pub(super) outbox: Option<Scalar>,
+    pub(super) spool: Option<Scalar>,
     pub(super) webhooks: Option<RawWebhooks>,
     pub(super) limits: Option<RawLimits>,
     pub(super) retention: Option<RawRetention>,

@@ -40,6 +40,7 @@ http:
 timezone: Europe/Berlin
 smtp: { host: mail.example.com, port: 2525, tls: starttls, username: bot, password: smtp_password, from: "Ops <ops@example.com>", ca: ca.pem, only_to: ["*@example.com"] }
 outbox: out
+spool: in
 webhooks:
   allow_networks: [10.1.0.0/16, 127.0.0.1]
   timeout: 20s
@@ -66,6 +67,7 @@ fn everything_can_be_set() {
     assert_eq!(config.smtp.ca.as_deref(), Some(Path::new("/etc/adjutant/ca.pem")));
     assert_eq!(config.smtp.password.as_deref(), Some("smtp_password"));
     assert_eq!(config.outbox, Path::new("/etc/adjutant/out"));
+    assert_eq!(config.spool, Path::new("/etc/adjutant/in"));
     assert_eq!(config.webhooks.allow_networks.len(), 2);
     assert_eq!(config.webhooks.timeout, Span::from_secs(20));
     assert_eq!(config.webhooks.endpoints["crm"].secret.as_deref(), Some("crm-key"));

@@ -51,6 +51,7 @@ impl Reader<'_> {
         });
         let smtp = self.smtp(raw.smtp.unwrap_or_default());
         let outbox = self.path("outbox", raw.outbox).unwrap_or_else(|| self.base.join("outbox"));
+        let spool = self.path("spool", raw.spool).unwrap_or_else(|| self.base.join("spool"));
         let webhooks = self.webhooks(raw.webhooks.unwrap_or_default());
         let limits = self.limits(&raw.limits.unwrap_or_default());
         let retention = self.retention(raw.retention.unwrap_or_default());
@@ -67,6 +68,7 @@ impl Reader<'_> {
             timezone,
             smtp,
             outbox,
+            spool,
             webhooks,
             limits,
             retention,

@@ -11,8 +11,8 @@ use super::super::yaml::Node;
 use super::walk::{callee, each_step};
 use super::{At, Written};
 
-/// What the daemon makes itself, and what comes from inbound webhooks and polls.
-const DAEMON: [&str; 9] = [
+/// What the daemon makes itself, and what comes from inbound webhooks, polls and files.
+const DAEMON: [&str; 10] = [
     "message.",
     "escalation.",
     "approval.",
@@ -22,6 +22,7 @@ const DAEMON: [&str; 9] = [
     "record.",
     "poll.",
     "webhook.",
+    "file.",
 ];
 
 /// Types of events that the daemon makes, those of records (`record.KIND`) left out.
