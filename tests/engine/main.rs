@@ -5,6 +5,7 @@ mod support;
 
 mod approvals;
 mod bounds;
+mod budgets;
 mod clocked;
 mod crash;
 mod effects;
