@@ -10,8 +10,9 @@ use adjutant::daemon::Config;
 use adjutant::rules::codes::{self, Example};
 use adjutant::rules::{Context, Diagnostic, RuleSet, SourceFile, Sources, TemplateFile};
 
-/// Codes of what no text brings about: faults of the machine, and mistakes of our own.
-const WITHOUT_EXAMPLE: [&str; 8] = [
+/// Codes of what no text brings about alone: faults of the machine, mistakes of our own, and what only plays of
+/// scenarios show (`tests/e2e_mutate.rs`).
+const WITHOUT_EXAMPLE: [&str; 10] = [
     "internal",
     "io",
     "scenario-rules",
@@ -19,6 +20,8 @@ const WITHOUT_EXAMPLE: [&str; 8] = [
     "too-large",
     "too-many",
     "unknown-record",
+    "unnoticed",
+    "unnoticed-excuse",
     "unreadable",
 ];
 

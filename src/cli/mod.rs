@@ -30,6 +30,7 @@ mod serve;
 mod socket;
 mod story;
 mod test;
+mod test_mutate;
 mod test_record;
 mod test_report;
 mod workflows;

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::rule_files::{self, config_or_fail};
 use super::screen::{self, BAD, BOLD, DIM, put, styled};
+use super::test_mutate;
 use super::test_record;
 use super::test_report::{self, Report};
 use super::{Exit, Failure, Globals};
@@ -25,10 +26,15 @@ Examples:
   adjutant test --watch                  again whenever a file changes
   adjutant test --junit report.xml       for machines
   adjutant test --record 12 15           a scenario of what events 12 and 15 brought about
+  adjutant test --mutate rules/leads     whether they notice when a time in the pack is changed
 
 Scenarios are YAML files in the `tests/` folder of a pack. Time is virtual and nothing is sent. Each is
 played as it stands, with every event twice, with the events of one instant in the opposite order, and
-with a crash and restart after every commit, and must come to the same each time.")]
+with a crash and restart after every commit, and must come to the same each time.
+
+With --mutate every time in the rules (durations, clock times, percentages of service levels, caps) is changed
+by one unit, down and up, one after the other, and some scenario must fail. A time that nobody can notice, say
+the longest wait of random ones, has a comment on its line that says why: `# unnoticed: REASON`.")]
 pub(super) struct Test {
     /// Folders of rules, packs, or files of scenarios
     #[arg(value_name = "PATH")]
@@ -54,9 +60,20 @@ pub(super) struct Test {
     /// Write a scenario of these events, as they happened and as the rules are now, instead of playing any
     #[arg(long, value_name = "EVENT", num_args = 1.., conflicts_with_all = ["watch", "junit", "filter"])]
     record: Vec<String>,
+    /// Change each time in the rules by one unit, and list the changes that no scenario notices
+    #[arg(long, conflicts_with_all = ["plain", "filter", "junit", "coverage", "full_coverage", "record", "watch"])]
+    mutate: bool,
     /// Do it again whenever a file changes, until interrupted
     #[arg(long)]
     watch: bool,
+}
+
+impl Test {
+    /// How many are played at a time.
+    fn jobs(&self) -> usize {
+        let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.jobs.unwrap_or_else(processors)
+    }
 }
 
 /// How often files are looked at with `--watch`.
@@ -71,6 +88,9 @@ pub(super) fn run(test: &Test, globals: &Globals) -> Result<Exit, Failure> {
     }
     let config = config_or_fail(globals)?;
     let place = Place::of(&test.paths, &config);
+    if test.mutate {
+        return test_mutate::run(&test.paths, &place, test.jobs(), globals.json);
+    }
     let told = if globals.json { Told::Machines } else { Told::People };
     if !test.watch {
         return once(test, &place, told);
@@ -97,6 +117,7 @@ pub(super) fn passes(globals: &Globals) -> Result<bool, Failure> {
         coverage: false,
         full_coverage: false,
         record: Vec::new(),
+        mutate: false,
         watch: false,
     };
     let place = Place::of(&test.paths, &config_or_fail(globals)?);
@@ -136,9 +157,9 @@ enum Told {
 }
 
 /// Where scenarios are looked for.
-struct Place {
-    suite: Suite,
-    paths: Vec<PathBuf>,
+pub(super) struct Place {
+    pub(super) suite: Suite,
+    pub(super) paths: Vec<PathBuf>,
 }
 
 impl Place {
@@ -168,7 +189,7 @@ impl Place {
         rules::stamp(self.paths.iter().chain(&self.suite.rules).chain(&self.suite.plugins))
     }
 
-    fn load(&self) -> Found {
+    pub(super) fn load(&self) -> Found {
         let mut files: Vec<PathBuf> = Vec::new();
         for file in self.paths.iter().flat_map(|path| scenario::find(path)) {
             if !files.contains(&file) {
@@ -199,13 +220,12 @@ fn once(test: &Test, place: &Place, to: Told) -> Result<Exit, Failure> {
         found.units.retain(|unit| has(&unit.scenario.name) || has(&unit.file.name));
     }
     let clock = Clock::start();
-    let jobs = test.jobs.or_else(|| std::thread::available_parallelism().ok().map(usize::from));
     let told = |at: usize, ended: &Ended| {
         if to == Told::People {
             screen::say(&test_report::line(&found.units[at], ended));
         }
     };
-    let ended = scenario::run(&found.units, jobs.unwrap_or(1), test.plain, &|| clock.mono(), &told);
+    let ended = scenario::run(&found.units, test.jobs(), test.plain, &|| clock.mono(), &told);
     let broken = found.diagnostics.iter().any(Diagnostic::is_error);
     let partial = broken || test.filter.is_some();
     let coverage = if partial { Vec::new() } else { coverage(place, &found, &ended) };

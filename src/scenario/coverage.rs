@@ -60,6 +60,11 @@ impl Reached {
         }
     }
 
+    /// Whether a step of this workflow or policy was reached.
+    pub(super) fn has(&self, workflow: &str) -> bool {
+        self.0.contains_key(workflow)
+    }
+
     fn at(&self, workflow: &str, pc: u32) -> impl Iterator<Item = &What> {
         self.0.get(workflow).and_then(|steps| steps.get(&pc)).into_iter().flatten()
     }

@@ -3,7 +3,8 @@
 //!
 //! [`parse`] reads a file, [`Pack`] is the rules that it sees, and [`try_out`] plays a scenario as it
 //! stands and in three more ways that must come to the same: every event twice, events of one instant
-//! in another order, and a crash after every commit.
+//! in another order, and a crash after every commit. [`mutate`] asks whether scenarios notice when a time in
+//! the rules is another one.
 
 mod answers;
 mod backtest;
@@ -14,10 +15,12 @@ mod expect;
 mod file;
 mod keys;
 mod letters;
+mod mutate;
 mod play;
 mod record;
 mod runner;
 mod schema;
+mod spots;
 mod suite;
 #[cfg(test)]
 mod tests;
@@ -28,6 +31,7 @@ mod world;
 pub use backtest::{Difference, Past, Replayed, Sent, compare, replay};
 pub use coverage::{Coverage, Reached, Unreached};
 pub use file::{Scenario, parse};
+pub use mutate::{Excused, Mutated, Mutations, mutate};
 pub use play::{Failure, Pack};
 pub use record::{Recorded, record};
 pub use runner::{Ended, run};

@@ -50,6 +50,8 @@ pub(super) struct How {
     pub(super) order: Option<u64>,
     /// When the process dies.
     pub(super) crashes: Option<Crashes>,
+    /// The first failure is enough.
+    pub(super) hasty: bool,
 }
 
 /// What came of a play.
@@ -72,6 +74,9 @@ pub(super) fn play(pack: &Pack, scenario: &Scenario, how: &How) -> Result<Played
     let mut play = Play { pack, scenario, how, failures: Vec::new() };
     play.given(&world);
     for entry in play.order() {
+        if how.hasty && !play.failures.is_empty() {
+            break;
+        }
         world.pass(entry.at)?;
         play.verb(&mut world, entry)?;
         if how.order.is_none() {

@@ -53,6 +53,8 @@ pub struct Found {
     pub files: Vec<SourceFile>,
     /// The rules that were tried, each set once.
     pub packs: Vec<Arc<Pack>>,
+    /// What each set of rules was compiled from, those that scenarios reload included.
+    pub sets: Vec<(Arc<RuleSet>, Arc<Sources>)>,
 }
 
 /// Files of scenarios below a path, or the file that it is, in order of name.
@@ -252,11 +254,15 @@ impl Loader<'_> {
             Err(diagnostics) => Err(diagnostics),
             Ok(sources) => {
                 self.found.files.extend(sources.files().cloned());
-                RuleSet::compile(&sources, &self.suite.context).map(|(rules, _)| rules)
+                let compiled = RuleSet::compile(&sources, &self.suite.context);
+                compiled.map(|(rules, _)| (Arc::new(rules), Arc::new(sources)))
             }
         };
         let rules = match compiled {
-            Ok(rules) => Some(Arc::new(rules)),
+            Ok((rules, sources)) => {
+                self.found.sets.push((rules.clone(), sources));
+                Some(rules)
+            }
             Err(diagnostics) => {
                 for diagnostic in diagnostics.into_iter().filter(Diagnostic::is_error) {
                     if !self.found.diagnostics.contains(&diagnostic) {
