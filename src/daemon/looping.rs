@@ -55,6 +55,9 @@ pub(super) struct Loop {
     pub(super) executor: Executor,
     pub(super) clock: Clock,
     pub(super) watchdog: notify::Watchdog,
+    /// The newest move of the clock, until it is said that nothing is left to do after it.
+    #[cfg(feature = "test-clock")]
+    pub(super) moved: Option<super::clock::outside::Move>,
 }
 
 impl Loop {
@@ -111,10 +114,14 @@ impl Loop {
                         self.pump.drain();
                         drain_until = Some(self.clock.mono().to_std() + DRAIN_TIME);
                     }
+                    #[cfg(feature = "test-clock")]
+                    Message::Clock(to) => self.moved = Some(to.begin()),
                 }
             }
             more = self.work(drain_until.is_some())?;
             self.seal()?;
+            #[cfg(feature = "test-clock")]
+            self.say_rest(more);
             if let Some(until) = drain_until {
                 let late = self.clock.mono().to_std() >= until;
                 let idle = self.pump.in_flight() == 0 && !more;
@@ -150,6 +157,16 @@ impl Loop {
         }
         // A full batch waits for the one that syncs, and the writer's answer rings the bell.
         Ok(!self.pump.is_syncing())
+    }
+
+    /// Tells the test that moved the clock when nothing is left to do at the time it set. What is being
+    /// asked by a poll and what is past its retention are not waited for.
+    #[cfg(feature = "test-clock")]
+    fn say_rest(&mut self, more: bool) {
+        let is_busy = more || self.pump.is_syncing() || self.pump.in_flight() > 0;
+        if let Some(to) = self.moved.take_if(|_| !is_busy) {
+            to.rest(self.pump.next_due());
+        }
     }
 
     fn seal(&mut self) -> Result<(), Fatal> {

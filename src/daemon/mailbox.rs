@@ -35,6 +35,9 @@ pub(super) enum Message {
     Rules(Arc<RuleSet>, Reply),
     /// Finish what is under way and stop.
     Drain,
+    /// A test moves the clock.
+    #[cfg(feature = "test-clock")]
+    Clock(super::clock::outside::Move),
 }
 
 /// See the room's description.

@@ -78,6 +78,8 @@ impl Daemon {
     ) -> Result<Self, StartError> {
         let clock = Clock::start();
         let handle = Handle::new(settings.queue_bytes, rules.clone());
+        #[cfg(feature = "test-clock")]
+        super::clock::outside::listen(&handle)?;
         let pump = Pump::open(store.clone(), rules, clock.wall())?
             .keeping(settings.retention)
             .with_key(clock.wall(), links::random()?)?;
@@ -91,6 +93,8 @@ impl Daemon {
             executor: Executor::new(performer, settings.links, scripts, runtime, handle.clone()),
             clock,
             watchdog: Watchdog::from_environment(),
+            #[cfg(feature = "test-clock")]
+            moved: None,
         };
         let (done, over) = oneshot::channel();
         std::thread::Builder::new().name("adjutant-engine".to_owned()).spawn(move || {

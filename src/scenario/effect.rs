@@ -14,15 +14,15 @@ const FROM: &str = "Adjutant <adjutant@ops.example>";
 /// Something that happened: a mail or request that would have been sent, an event that was emitted, or a
 /// run that failed.
 #[derive(Clone, Debug)]
-pub(super) struct Happening {
+pub struct Happening {
     /// When it was first seen.
-    pub(super) at: Instant,
+    pub at: Instant,
     /// The main key by which it is expected: `email`, `webhook`, `event` or `failed`.
-    pub(super) kind: &'static str,
+    pub kind: &'static str,
     /// Which workflow did it.
-    pub(super) workflow: Name,
+    pub workflow: Name,
     /// What can be compared.
-    pub(super) fields: Map,
+    pub fields: Map,
     /// The event from outside that led to it: source and id; `None`: time did, or it is not known.
     pub(super) cause: Option<(Text, Text)>,
     /// The event that began the run which failed, by which its cause is found.
@@ -38,6 +38,12 @@ pub(super) enum Content {
 }
 
 impl Happening {
+    /// Something of a kind that was seen elsewhere.
+    #[must_use]
+    pub fn new(kind: &'static str, at: Instant, workflow: Name, fields: Map) -> Self {
+        Self { at, kind, workflow, fields, cause: None, began: None }
+    }
+
     /// Renders what a command would send; `action` is that of a plugin which asked for it.
     ///
     /// # Errors
@@ -57,9 +63,7 @@ impl Happening {
             render::webhook(command)?;
             ("webhook", request_fields(command, action), Content::Request)
         };
-        let happening =
-            Self { at, kind, workflow: command.workflow.clone(), fields, cause: None, began: None };
-        Ok((happening, content))
+        Ok((Self::new(kind, at, command.workflow.clone(), fields), content))
     }
 
     /// An event that rules emitted.
@@ -70,7 +74,7 @@ impl Happening {
         }
         fields.insert("data".into(), event.data.clone());
         let workflow = event.source.strip_prefix("adjutant/").unwrap_or(&event.source).into();
-        Self { at: event.accepted, kind: "event", workflow, fields, cause: None, began: None }
+        Self::new("event", event.accepted, workflow, fields)
     }
 
     /// A run that failed.
@@ -116,7 +120,8 @@ impl Happening {
     }
 
     /// As it would be expected in a file, with what tells it from others.
-    pub(super) fn say(&self) -> String {
+    #[must_use]
+    pub fn say(&self) -> String {
         /// What is said of each kind besides its main key.
         const SAID: [(&str, &[&str]); 4] = [
             ("email", &["cc", "bcc", "template", "subject"]),

@@ -13,13 +13,13 @@ use super::keys;
 
 /// An item of `expect`.
 #[derive(Clone, Debug)]
-pub(super) struct Expected {
+pub struct Expected {
     /// `email`, `webhook`, `action`, `event` or `failed`.
-    pub(super) kind: &'static str,
+    pub kind: &'static str,
     /// What it names; the main key among them.
-    pub(super) fields: Map,
+    pub fields: Map,
     /// It must not have happened.
-    pub(super) never: bool,
+    pub never: bool,
     /// Its bytes, to point at.
     pub(super) place: Range<usize>,
 }

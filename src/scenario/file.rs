@@ -32,28 +32,49 @@ pub struct Scenario {
     pub packs: Vec<Name>,
     /// The zone of its times.
     pub(super) zone: TimeZone,
-    pub(super) start: Instant,
-    pub(super) given: Vec<(Address, Map)>,
+    /// When it begins.
+    pub start: Instant,
+    /// Records that are there before the rules are.
+    pub given: Vec<(Address, Map)>,
     pub(super) answers: Vec<Answer>,
     pub(super) ordered: bool,
-    pub(super) timeline: Vec<Entry>,
+    /// What happens, in order.
+    pub timeline: Vec<Entry>,
+}
+
+impl Scenario {
+    /// Whether it says how the other side answers.
+    #[must_use]
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
 }
 
 /// An entry of the timeline.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
-    pub(super) at: Instant,
+pub struct Entry {
+    /// When: what is due by then comes first.
+    pub at: Instant,
     /// Its bytes, to point at.
-    pub(super) place: Range<usize>,
-    pub(super) verb: Verb,
-    pub(super) expect: Vec<Expected>,
+    pub place: Range<usize>,
+    /// What happens.
+    pub verb: Verb,
+    /// Everything sent since the entry before.
+    pub expect: Vec<Expected>,
     /// Expressions that must hold, as they stand in the file.
     pub(super) checks: Vec<Node>,
 }
 
+impl Entry {
+    /// The expressions that must hold after it.
+    pub fn checks(&self) -> impl Iterator<Item = &str> {
+        self.checks.iter().filter_map(|node| Some(&*node.scalar()?.text))
+    }
+}
+
 /// What happens at an entry.
 #[derive(Clone, Debug)]
-pub(super) enum Verb {
+pub enum Verb {
     /// Time passes.
     Pass,
     /// An event comes in.
@@ -63,27 +84,56 @@ pub(super) enum Verb {
     /// A person writes records.
     Set(Vec<(Address, Map)>),
     /// A person acknowledges an escalation, or resolves it.
-    Escalation { acknowledge: bool, policy: Name, subject: Option<Text>, by: Text },
+    Escalation {
+        /// It is acknowledged, else resolved.
+        acknowledge: bool,
+        /// Its policy.
+        policy: Name,
+        /// What it is about, if there are several.
+        subject: Option<Text>,
+        /// Who does it.
+        by: Text,
+    },
     /// A person decides an approval, or passes it on.
     Decide {
+        /// The workflow that asks, or the purpose of mails that wait.
         approval: Name,
+        /// What it is about, if there are several.
         subject: Option<Text>,
+        /// Who decides.
         by: Text,
+        /// What is decided.
         outcome: Option<Text>,
+        /// Why.
         comment: Option<Text>,
+        /// Whom it is passed on to, instead of an outcome.
         to: Option<Text>,
     },
-    /// A person follows a link in a mail, and presses its button.
-    Open { link: Name, mail: Option<Text>, press: bool },
+    /// A person follows a link in a mail.
+    Open {
+        /// Which.
+        link: Name,
+        /// In the newest mail to this address; in that of any, otherwise.
+        mail: Option<Text>,
+        /// Its button is pressed, else it is only looked at.
+        press: bool,
+    },
     /// The rules of another folder are put in force.
     Reload(Text),
     /// A function of a plugin is called.
-    Call { function: Text, args: Vec<Value>, wanted: Wanted },
+    Call {
+        /// Which.
+        function: Text,
+        /// With what.
+        args: Vec<Value>,
+        /// What must come of it.
+        wanted: Wanted,
+    },
 }
 
 /// What a call of a function must come to.
 #[derive(Clone, Debug)]
-pub(super) enum Wanted {
+pub enum Wanted {
     /// Any value.
     Anything,
     /// This value.

@@ -5,6 +5,9 @@
 //! stands and in three more ways that must come to the same: every event twice, events of one instant
 //! in another order, and a crash after every commit. [`mutate`] asks whether scenarios notice when a time in
 //! the rules is another one.
+//!
+//! A [`Scenario`] is also a script for whoever plays it on something else: [`judge`] says whether what happened
+//! there is what its [`Entry`] expects, and [`happenings`] what happens here.
 
 mod answers;
 mod backtest;
@@ -13,6 +16,7 @@ mod coverage;
 mod effect;
 mod expect;
 mod file;
+mod judge;
 mod keys;
 mod letters;
 mod mutate;
@@ -30,9 +34,12 @@ mod world;
 
 pub use backtest::{Difference, Past, Replayed, Sent, compare, replay};
 pub use coverage::{Coverage, Reached, Unreached};
-pub use file::{Scenario, parse};
+pub use effect::Happening;
+pub use expect::Expected;
+pub use file::{Entry, Scenario, Verb, Wanted, parse};
+pub use judge::judge;
 pub use mutate::{Excused, Mutated, Mutations, mutate};
-pub use play::{Failure, Pack};
+pub use play::{Failure, Pack, happenings};
 pub use record::{Recorded, record};
 pub use runner::{Ended, run};
 pub use schema::schema;

@@ -13,8 +13,9 @@ use crate::triggers::FileReport;
 use super::clock;
 use super::coverage::Reached;
 use super::effect::Happening;
-use super::expect::{Expected, agrees, flow, matches, pair};
+use super::expect::{agrees, flow, matches};
 use super::file::{Entry, Scenario, Verb, Wanted};
+use super::judge::judge;
 use super::ways::{Crashes, permuted};
 use super::world::{Broken, World};
 
@@ -59,9 +60,20 @@ pub(super) struct How {
 pub(super) struct Played {
     pub(super) failures: Vec<Failure>,
     pub(super) ledger: BTreeMap<EffectKey, Happening>,
+    /// The same and events, by entry, in the order of the file.
+    pub(super) happened: Vec<Vec<Happening>>,
     pub(super) reached: Reached,
     pub(super) commits: usize,
     pub(super) crashed: usize,
+}
+
+/// What happens in a scenario as it stands, by entry of its timeline: mails with everything they say, requests, events,
+/// failures. For whoever plays it elsewhere, and wants to know that the same comes of it.
+///
+/// # Errors
+/// [`Broken`]: the engine or the store could not go on, which is our fault.
+pub fn happenings(pack: &Pack, scenario: &Scenario) -> Result<Vec<Vec<Happening>>, Broken> {
+    Ok(play(pack, scenario, &How::default())?.happened)
 }
 
 /// Plays a scenario.
@@ -73,6 +85,7 @@ pub(super) fn play(pack: &Pack, scenario: &Scenario, how: &How) -> Result<Played
     }
     let mut play = Play { pack, scenario, how, failures: Vec::new() };
     play.given(&world);
+    let mut all = Vec::new();
     for entry in play.order() {
         if how.hasty && !play.failures.is_empty() {
             break;
@@ -81,8 +94,9 @@ pub(super) fn play(pack: &Pack, scenario: &Scenario, how: &How) -> Result<Played
         play.verb(&mut world, entry)?;
         if how.order.is_none() {
             let happened = world.take_fresh();
-            play.compare(entry, &happened);
+            play.failures.extend(judge(scenario, entry, &happened));
             play.checks(&world, entry);
+            all.push(happened);
         }
     }
     if how.order.is_none() {
@@ -92,6 +106,7 @@ pub(super) fn play(pack: &Pack, scenario: &Scenario, how: &How) -> Result<Played
     Ok(Played {
         failures: play.failures,
         ledger: std::mem::take(&mut world.ledger),
+        happened: all,
         reached,
         commits: world.commits,
         crashed: world.crashed,
@@ -283,89 +298,6 @@ impl<'p> Play<'p> {
             (Err(cause), _) => (format!("`{name}` failed"), vec![cause.message.to_string()]),
         };
         self.fail(&entry.place, title, lines);
-    }
-
-    /// Compares what happened since the entry before with what this one expects.
-    fn compare(&mut self, entry: &Entry, happened: &[Happening]) {
-        for expected in entry.expect.iter().filter(|expected| expected.never) {
-            let came = |one: &&Happening| expected.differs(one).is_some_and(|all| all.is_empty());
-            if let Some(happening) = happened.iter().find(came) {
-                let lines = vec![format!("+ happened  {}", self.said(entry, happening))];
-                let title = format!("by {}: this should never have happened", self.at(entry));
-                self.fail(&expected.place, title, lines);
-            }
-        }
-        let wanted: Vec<Expected> =
-            entry.expect.iter().filter(|expected| !expected.never).cloned().collect();
-        let pairs = pair(&wanted, happened);
-        let listed = |at: usize| pairs.iter().any(|(_, happened)| *happened == at);
-        let come = |at: usize| pairs.iter().any(|(expected, _)| *expected == at);
-        // Events are for the rules themselves: only those are compared that somebody expects.
-        let unlisted: Vec<&Happening> = happened
-            .iter()
-            .enumerate()
-            .filter(|(at, happening)| happening.kind != "event" && !listed(*at))
-            .map(|(_, happening)| happening)
-            .collect();
-        let missing: Vec<&Expected> = wanted
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| !come(*at))
-            .map(|(_, expected)| expected)
-            .collect();
-        if unlisted.is_empty() && missing.is_empty() {
-            return;
-        }
-        let mut lines = Vec::new();
-        let mut told = vec![false; unlisted.len()];
-        for expected in &missing {
-            let mut nearest: Option<(usize, Vec<super::expect::Difference>)> = None;
-            for (at, happening) in unlisted.iter().enumerate().filter(|(at, _)| !told[*at]) {
-                let Some(differences) = expected.differs(happening) else { continue };
-                let better =
-                    nearest.as_ref().is_none_or(|(_, best)| differences.len() < best.len());
-                // With nothing in common it is another one.
-                if better && differences.len() < expected.fields.len() {
-                    nearest = Some((at, differences));
-                }
-            }
-            lines.push(format!("- expected  {}", expected.say()));
-            if expected.kind == "event" {
-                let same =
-                    |one: &&Happening| one.fields.get("event") == expected.fields.get("event");
-                let others = happened.iter().filter(same);
-                lines.extend(others.map(|one| format!("+ happened  {}", self.said(entry, one))));
-            }
-            if let Some((at, differences)) = nearest {
-                told[at] = true;
-                lines.push(format!("+ happened  {}", self.said(entry, unlisted[at])));
-                for difference in differences {
-                    let (wanted, found) = (flow(&difference.wanted), flow(&difference.found));
-                    lines.push(format!("            {}: {found}, not {wanted}", difference.field));
-                }
-            }
-        }
-        for (_, happening) in unlisted.iter().enumerate().filter(|(at, _)| !told[*at]) {
-            lines.push(format!("+ happened  {}", self.said(entry, happening)));
-        }
-        let title = match (missing.is_empty(), unlisted.is_empty()) {
-            (false, true) => "this was expected and did not happen",
-            (true, false) => "this happened and is not expected",
-            _ => "what happened is not what was expected",
-        };
-        let title = format!("by {}: {title}", self.at(entry));
-        let place = missing.first().map_or(&entry.place, |expected| &expected.place);
-        self.fail(place, title, lines);
-    }
-
-    /// Something that happened, with its workflow, and its time unless it is the entry's.
-    fn said(&self, entry: &Entry, happening: &Happening) -> String {
-        let mut text = format!("{}  # {}", happening.say(), happening.workflow);
-        if happening.at != entry.at {
-            text.push_str(" at ");
-            text.push_str(&clock::say(happening.at, &self.scenario.zone));
-        }
-        text
     }
 
     fn checks(&mut self, world: &World, entry: &Entry) {

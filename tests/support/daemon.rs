@@ -21,6 +21,8 @@ pub(crate) struct Daemon {
     /// Its folder.
     pub(crate) folder: Folder,
     child: Option<Child>,
+    /// Variables of its environment besides the usual ones.
+    environment: Vec<(&'static str, String)>,
 }
 
 impl Daemon {
@@ -29,10 +31,15 @@ impl Daemon {
     /// # Panics
     /// If it ends instead, or takes too long.
     pub(crate) fn start(folder: Folder) -> Self {
-        let mut daemon = Self { folder, child: None };
+        let mut daemon = Self::new(folder, Vec::new());
         daemon.spawn();
         daemon.await_ready();
         daemon
+    }
+
+    /// Not started yet, and with these variables when it is.
+    pub(crate) fn new(folder: Folder, environment: Vec<(&'static str, String)>) -> Self {
+        Self { folder, child: None, environment }
     }
 
     /// Starts the process without waiting for anything.
@@ -41,6 +48,7 @@ impl Daemon {
         let log = File::options().create(true).append(true).open(self.folder.path("daemon.log"));
         let log = log.expect("a log file");
         let child = cli::command(&self.folder.path(""), &["serve"])
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(log.try_clone().expect("one more handle"))
             .stderr(log)
             .spawn()

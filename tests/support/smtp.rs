@@ -40,6 +40,8 @@ pub(crate) enum Turn {
     TakenUnanswered,
     /// The connection breaks at `MAIL FROM`.
     HangUp,
+    /// It is taken, and the client waits for the answer as long as it lives.
+    TakenSilently,
 }
 
 /// One mail that somebody tried to hand over.
@@ -62,7 +64,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Whether the server took it.
     pub(crate) fn taken(&self) -> bool {
-        matches!(self.turn, Turn::Accept | Turn::TakenUnanswered)
+        matches!(self.turn, Turn::Accept | Turn::TakenUnanswered | Turn::TakenSilently)
     }
 }
 
@@ -136,6 +138,11 @@ impl Smtp {
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.server.address
+    }
+
+    /// What happens to the next mails that nothing was said about.
+    pub(crate) fn then(&self, turns: impl IntoIterator<Item = Turn>) {
+        book(&self.rules).script.extend(turns);
     }
 
     /// When it encrypts.
@@ -247,6 +254,10 @@ async fn converse(rules: &Rules, stream: Box<dyn Io>) -> io::Result<()> {
                     session.keep(mail, Some(Mail::new(&raw)));
                     match turn {
                         Turn::TakenUnanswered => return Ok(()),
+                        Turn::TakenSilently => {
+                            while session.line().await?.is_some() {}
+                            return Ok(());
+                        }
                         Turn::AfterData(code) => {
                             session.say(&format!("{code} as scripted")).await?;
                         }
