@@ -82,7 +82,7 @@ fn a_budget_is_never_overdrawn_and_adds_up_at_every_moment() {
             // Several at one instant: each is decided on what the one before has left.
             _ => {
                 sim.pause();
-                for _ in 0..1 + chance.below(4) {
+                for _ in 0..=chance.below(4) {
                     asked += 1;
                     let amount = 100 * (1 + chance.below(120));
                     let data = json!({ "amount": amount });
