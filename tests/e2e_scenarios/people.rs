@@ -50,6 +50,9 @@ impl Stage {
                 self.rules.replace(&file.parent().expect("a folder").join(&**folder));
                 self.reload();
             }
+            Verb::File(_, report) => {
+                panic!("`{}`: files are tried live in tests/e2e_files.rs", report.file)
+            }
             Verb::Call { function, .. } => {
                 panic!("`{function}`: nobody calls a function of a plugin from outside")
             }
