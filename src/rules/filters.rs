@@ -124,8 +124,16 @@ fn pattern(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<Pattern> {
 /// A literal event type that a step makes: no prefix.
 pub(super) fn check_emitted(cx: &mut Cx<'_>, node: &Node, kind: &Text) -> Option<()> {
     /// What only the daemon says, so that whoever hears it can rely on it.
-    const RESERVED: [&str; 7] =
-        ["message.", "escalation.", "approval.", "sla.", "run.", "effect.", "record."];
+    const RESERVED: [&str; 8] = [
+        "message.",
+        "escalation.",
+        "approval.",
+        "sla.",
+        "obligation.",
+        "run.",
+        "effect.",
+        "record.",
+    ];
     match Pattern::parse(kind) {
         Some(Pattern::Exact(_))
             if cx.directory.is_some() && RESERVED.iter().any(|prefix| kind.starts_with(prefix)) =>

@@ -11,8 +11,17 @@ use super::payload::{self, Payload};
 use crate::model::{Draft, Instant, Map, Text, Value, limits};
 
 /// First parts of the types that only the daemon makes: from outside they would be lies.
-const RESERVED: [&str; 8] =
-    ["message", "escalation", "approval", "sla", "run", "effect", "record", "trigger"];
+const RESERVED: [&str; 9] = [
+    "message",
+    "escalation",
+    "approval",
+    "sla",
+    "obligation",
+    "run",
+    "effect",
+    "record",
+    "trigger",
+];
 
 /// Problems told about one event; more of them help nobody.
 const PROBLEMS: usize = 8;

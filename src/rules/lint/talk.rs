@@ -12,11 +12,12 @@ use super::walk::{callee, each_step};
 use super::{At, Written};
 
 /// What the daemon makes itself, and what comes from inbound webhooks, polls and files.
-const DAEMON: [&str; 10] = [
+const DAEMON: [&str; 11] = [
     "message.",
     "escalation.",
     "approval.",
     "sla.",
+    "obligation.",
     "run.",
     "effect.",
     "record.",
@@ -26,14 +27,29 @@ const DAEMON: [&str; 10] = [
 ];
 
 /// Types of events that the daemon makes, those of records (`record.KIND`) left out.
-const MADE: [&str; 7] = [
+const MADE: [&str; 22] = [
     "run.failed",
     "run.held",
     "run.storm",
     "escalation.acknowledged",
     "escalation.resolved",
+    "message.held",
     "message.suppressed",
+    "message.unsubscribed",
     "effect.poll_failed",
+    "approval.requested",
+    "approval.warning",
+    "approval.decided",
+    "approval.timed_out",
+    "sla.warning",
+    "sla.breached",
+    "sla.met",
+    "sla.reopened",
+    "sla.error",
+    "obligation.opened",
+    "obligation.overdue",
+    "obligation.orphaned",
+    "obligation.closed",
 ];
 
 /// Who says what to whom.
@@ -163,7 +179,7 @@ impl<'s> Talk<'s> {
         {
             let first = kind.split('.').next().unwrap_or_default();
             let (known, what): (Vec<String>, _) = match first {
-                "run" | "escalation" | "message" | "effect" => {
+                "run" | "escalation" | "message" | "effect" | "approval" | "sla" | "obligation" => {
                     (MADE.iter().map(|made| (*made).to_owned()).collect(), "the daemon never makes")
                 }
                 // A transform, or a rule, may make any; what looks like a hook is one.
