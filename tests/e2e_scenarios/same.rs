@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use adjutant::model::Value;
 use adjutant::scenario::Happening;
 
-/// What a mail does not show of itself.
-const HIDDEN: [&str; 3] = ["template", "purpose", "locale"];
+/// What a mail or a request does not show of itself.
+const HIDDEN: [&str; 4] = ["template", "purpose", "locale", "action"];
 /// What has its own rules of being the same.
 const HEADERS: &str = "headers";
 /// Where links begin, live as well as on virtual time.
@@ -15,8 +15,8 @@ const LINKS: &str = "https://adjutant.example/links/";
 /// Hexadecimal digits behind the number of a run.
 const RUN_DIGITS: usize = 16;
 
-/// Gives each mail what it does not show, from the one on virtual time that shows the same; and says what happened
-/// on one side only.
+/// Gives each mail and request what it does not show, from the one on virtual time that shows the same; and says
+/// what happened on one side only.
 pub(crate) fn compare(live: &mut [Happening], wanted: &[Happening]) -> Vec<String> {
     let mut open: Vec<&Happening> = wanted.iter().collect();
     let mut lines = Vec::new();
