@@ -3,8 +3,8 @@
 //! The variable [`VARIABLE`] names a Unix socket on which the test listens. Each line that it writes there is a number
 //! of its own and an instant in microseconds since 1970: from then on that is the time, and it stands still. When
 //! nothing is left to do at that time, the answer is a line with the same number and the instant at which something
-//! is due next, the end of time if nothing is. A move that comes before the answer takes its place. Timeouts of connections and scripts go
-//! by the system's clock all the same.
+//! is due next, the end of time if nothing is. A line that comes before the answer to the one before takes its
+//! place. Timeouts of connections and scripts go by the system's clock all the same.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
