@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::model::{
-    Arm, ArmRole, ArmSubject, Digest, Event, EventNo, Map, Pattern, Run, Text, Trace, Value, Wait,
-    limits,
+    Arm, ArmRole, ArmSubject, Code, Digest, Event, EventNo, Map, Pattern, Run, Text, Trace, Value,
+    Verdict, Wait, limits,
 };
 use crate::rules::{Filter, Step};
 use crate::script::{Shape, Test};
@@ -14,7 +14,7 @@ use super::reads::Reads;
 use super::records;
 use super::scope;
 use super::stage::Stage;
-use super::start::{Fault, arm_subject};
+use super::start::{Fault, arm_subject, clipped};
 use super::steps::eval;
 use super::time;
 
@@ -99,8 +99,10 @@ pub(super) fn is_taken(run: &Run, event: EventNo) -> bool {
 
 /// An event that came before the wait was armed: since the run's root trigger, or since the last
 /// one that this run took at an equal wait. Waits for anybody's events do not look back.
+///
+/// One that the filter fails on is passed over, and its verdict says so: as when it comes while the run waits.
 pub(super) fn look_back(
-    stage: &Stage<'_>,
+    stage: &mut Stage<'_>,
     run: &Run,
     trigger: &Event,
     filter: &Filter,
@@ -116,11 +118,21 @@ pub(super) fn look_back(
             continue;
         }
         let Some(stored) = stage.stored_event(no)? else { continue };
-        let event = &stored.event;
+        let event = stored.event.clone();
+        drop(stored);
         let wanted = event.subject.as_deref() == Some(&**about)
             && filter.patterns.iter().any(|pattern| pattern.matches(&event.kind));
-        if wanted && holds(stage, run, trigger, filter, event)? {
-            return Ok(Some(event.clone()));
+        if !wanted {
+            continue;
+        }
+        match holds(stage, run, trigger, filter, &event) {
+            Ok(true) => return Ok(Some(event)),
+            Ok(false) => {}
+            Err(Fault::Cause(cause)) => {
+                let (workflow, detail) = (run.workflow.clone(), Some(clipped(&cause.message)));
+                stage.note(no, Verdict { workflow, code: Code::Error, detail }, None)?;
+            }
+            Err(fault) => return Err(fault),
         }
     }
     Ok(None)

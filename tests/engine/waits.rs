@@ -1,6 +1,8 @@
 //! `wait_for` and `exit`: which events a run takes, once each.
 
-use crate::play::{play, plays};
+use adjutant::model::{Code, EventNo, View as _};
+
+use crate::play::{act, begin, lines, play, plays};
 
 const TWO: &str = r"
 workflow: w
@@ -203,4 +205,55 @@ steps:
 ";
     let expected = ["09:01:00 w: one", "10:01:00 w: two true", "#1 w done"];
     plays(rules, &["go s/1", "reply s/1", "+3h"], &expected);
+}
+
+/// Whether it comes while the run waits or a moment before that must make no difference.
+#[test]
+fn an_event_that_the_filter_fails_on_ends_no_wait_whenever_it_comes() {
+    const RULES: &str = r#"
+workflow: w
+triggers: [{ event: go }]
+steps:
+  - delay: 1h
+  - wait_for: said
+    where: event.data.get("yes") == true
+    timeout: 1d
+  - log: heard
+---
+workflow: up
+triggers: [{ event: go }]
+steps:
+  - delay: 1h
+  - escalate: climb
+    resolve: { event: said, where: event.data.get("yes") == true }
+  - log: resolved
+---
+escalation: climb
+levels:
+  - after: 1d
+    steps: [{ log: nobody }]
+"#;
+    let ends = ["10:30:00 w: heard", "10:30:00 up: resolved"];
+    let all = ["#1 up done", "#2 w done", "#3 climb done: said (event "];
+    for early in [true, false] {
+        let (nonsense, hour) = (r#"said s "nonsense""#, "+1h");
+        let order = if early { [nonsense, hour] } else { [hour, nonsense] };
+        let rest = ["+30m", r#"said s {"yes": true}"#];
+        let mut sim = begin(RULES);
+        for line in ["go s {}"].iter().chain(&order).chain(&rest) {
+            act(&mut sim, line);
+        }
+        let seen = lines(&mut sim);
+        for line in ends.iter().chain(&all) {
+            assert!(seen.iter().any(|one| one.starts_with(line)), "{early}: {line}: {seen:#?}");
+        }
+        let stored = sim.state().events_after(EventNo(0), 10).expect("readable");
+        let nonsense = stored.iter().find(|one| one.event.data.as_text().is_some());
+        let verdicts = &nonsense.expect("it was accepted").verdicts;
+        assert_eq!(
+            verdicts.iter().filter(|one| one.code == Code::Error).count(),
+            2,
+            "{verdicts:?}"
+        );
+    }
 }

@@ -468,7 +468,7 @@ impl Sim {
 }
 
 /// What scripts read of records.
-struct Lookups<'s>(&'s State);
+pub(crate) struct Lookups<'s>(pub(crate) &'s State);
 
 impl Host for Lookups<'_> {
     fn record(&self, kind: &str, id: &str) -> Result<Value, ReadError> {
