@@ -9,7 +9,7 @@ use adjutant::rules::{SourceFile, Sources};
 /// Keys whose values are types of events that a rule hears.
 const HEARS: [&str; 4] = ["event", "wait_for", "count", "absent"];
 /// Families of types that only the daemon makes.
-const OWN: [&str; 9] = [
+const OWN: [&str; 10] = [
     "message.",
     "escalation.",
     "approval.",
@@ -18,6 +18,8 @@ const OWN: [&str; 9] = [
     "effect.",
     "record.",
     "obligation.",
+    // Of files in the spool.
+    "file.",
     "storm.",
 ];
 

@@ -55,7 +55,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("lead.withdrawn", 40, |hand| Some((hand.known("lead")?, json!({})))),
     row("touch.recorded", 600, |hand| {
         let kinds = ["demo", "webinar", "pricing", "pricing", "download", "download", "sneeze"];
-        Some((hand.old_one("lead")?, json!({ "kind": hand.chance.pick(kinds) })))
+        let mut data = json!({ "kind": hand.chance.pick(kinds) });
+        if hand.chance.one_in(3)
+            && let Some(campaign) = hand.known("campaign")
+        {
+            data["campaign"] = campaign.into();
+        }
+        Some((hand.old_one("lead")?, data))
     }),
     row("email.clicked", 120, |hand| Some((lead_that(hand, &["nurture"])?, json!({})))),
     row("rep.out", 10, |hand| {
@@ -94,6 +100,73 @@ pub(crate) const ROWS: &[Row] = &[
     row("campaign.metrics.received", 10, |hand| {
         let leads = hand.chance.below(600);
         Some((hand.old_one("campaign")?, json!({ "leads": leads, "spent_cents": 120_000 })))
+    }),
+    row("campaign.planned", 25, |hand| {
+        let name = hand.new_one("campaign");
+        let starts = 24 * (1 + hand.chance.below(20) as i64);
+        let budget = hand.chance.pick([90_000, 800_000, 3_000_000]);
+        let data = json!({
+            "name": name, "owner": hand.chance.pick(["nora", "paul"]), "budget_cents": budget,
+            "starts": hand.in_hours(starts), "ends": hand.in_hours(starts + 24 * 14),
+            "goal": { "leads": 20 },
+        });
+        Some((name, data))
+    }),
+    row("campaign.cancelled", 3, |hand| Some((hand.old_one("campaign")?, json!({})))),
+    row("launch.scheduled", 6, |hand| {
+        let hours = hand.chance.below(400) as i64;
+        Some((hand.old_one("campaign")?, json!({ "at": hand.in_hours(hours) })))
+    }),
+    row("launch.item.done", 70, |hand| {
+        let items = ["assets", "landing-page", "tracking", "legal", "champagne"];
+        Some((hand.old_one("campaign")?, json!({ "item": hand.chance.pick(items) })))
+    }),
+    row("launch.item.undone", 4, |hand| {
+        Some((hand.old_one("campaign")?, json!({ "item": "legal" })))
+    }),
+    row("cost.logged", 40, |hand| {
+        let cents = 100 * hand.chance.below(5_000);
+        Some((hand.old_one("campaign")?, json!({ "amount_cents": cents, "what": "printing" })))
+    }),
+    row("deal.won", 25, |hand| {
+        let lead = hand.known("lead")?;
+        let cents = 1 + hand.chance.below(5_000_000);
+        Some((hand.new_one("deal"), json!({ "lead": lead, "amount_cents": cents })))
+    }),
+    row("flight.planned", 15, |hand| {
+        let campaign = hand.known("campaign")?;
+        let starts = 24 * (2 + hand.chance.below(60) as i64);
+        let data = json!({
+            "campaign": campaign, "medium": hand.chance.pick(["tv", "radio", "print", "web"]),
+            "starts": hand.in_hours(starts), "ends": hand.in_hours(starts + 24 * 7),
+        });
+        Some((hand.new_one("flight"), data))
+    }),
+    row("flight.booked", 9, |hand| Some((hand.old_one("flight")?, json!({})))),
+    row("flight.cancelled", 2, |hand| Some((hand.old_one("flight")?, json!({})))),
+    row("flight.metrics.received", 8, |hand| {
+        let leads = hand.chance.below(40);
+        Some((hand.old_one("flight")?, json!({ "leads": leads, "spent_cents": 70_000 })))
+    }),
+    row("event.ended", 4, |hand| {
+        let contacts: Vec<_> = (0..3 + hand.chance.below(60))
+            .map(|_| hand.person())
+            .map(|person| json!({ "email": person.email, "language": person.language }))
+            .collect();
+        Some((hand.new_one("event"), json!({ "name": "A fair", "contacts": contacts })))
+    }),
+    row("press.requested", 8, |hand| {
+        let outlet = hand.person().email;
+        let data =
+            json!({ "title": "News", "text": "We grow.", "by": "nora", "outlets": [outlet] });
+        Some((hand.new_one("press"), data))
+    }),
+    row("press.withdrawn", 2, |hand| Some((hand.old_one("press")?, json!({})))),
+    row("content.personalise.requested", 40, |hand| {
+        Some((
+            hand.old_one("lead")?,
+            json!({ "experiment": hand.chance.pick(["hero-1", "offer-1"]) }),
+        ))
     }),
     row("campaign.reopened", 3, |hand| Some((hand.old_one("campaign")?, json!({})))),
     row("complaint.filed", 120, |hand| {

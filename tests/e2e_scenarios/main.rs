@@ -51,6 +51,7 @@ played! {
     unsubscribe: "leads/tests/scenario-4-unsubscribe.yaml",
     erasure: "leads/tests/scenario-4-erasure.yaml",
     complaint: "complaints/tests/scenario-06-complaint.yaml",
+    campaign_end: "campaigns/tests/scenario-5-campaign-end.yaml",
     past_customer_and_nps: "customers/tests/past-customer-and-nps.yaml",
 }
 
