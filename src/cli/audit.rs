@@ -128,7 +128,17 @@ struct Entry {
     seq: u64,
     prev: String,
     hash: String,
+    created: String,
+    /// It was written more than once, as nothing in a ledger is, or says that it is of another kind.
+    is_alien: bool,
     fields: Map,
+}
+
+impl Entry {
+    /// What its hash must be.
+    fn hashed(&self) -> String {
+        entry_hash(&self.prev, self.seq, &self.id, &self.created, &self.fields)
+    }
 }
 
 /// Every entry of a ledger, in order of number.
@@ -150,6 +160,10 @@ async fn entries(kind: &str, client: &Client) -> Result<Vec<Entry>, Failure> {
                 seq: text("seq").parse().unwrap_or(0),
                 prev: text("prev"),
                 hash: text("hash"),
+                is_alien: record.kind != kind
+                    || record.revision != 1
+                    || record.updated != record.created,
+                created: record.created,
                 fields,
             });
         }
@@ -178,7 +192,7 @@ fn chain(entries: &[Entry], faults: &mut Vec<String>) {
             faults
                 .push(format!("entry {expected} ({}) does not follow the one before it", entry.id));
         }
-        if entry_hash(&entry.prev, entry.seq, &entry.id, &entry.fields) != entry.hash {
+        if entry.is_alien || entry.hashed() != entry.hash {
             faults.push(format!("entry {expected} ({}) was changed", entry.id));
         }
         before.clone_from(&entry.hash);
@@ -226,9 +240,10 @@ mod tests {
             .map(|seq| {
                 let id = format!("r{seq}");
                 let fields: Map = [("sum".into(), Value::Int(seq as i64))].into();
-                let hash = entry_hash(&before, seq, &id, &fields);
+                let created = format!("2026-03-02T09:00:0{seq}Z");
+                let hash = entry_hash(&before, seq, &id, &created, &fields);
                 let prev = std::mem::replace(&mut before, hash.clone());
-                Entry { id, seq, prev, hash, fields }
+                Entry { id, seq, prev, hash, created, is_alien: false, fields }
             })
             .collect()
     }
@@ -263,6 +278,10 @@ mod tests {
         assert_eq!(one, ["entry 2 (r2) was changed"]);
         let named = changed(&|all| all[1].id = "r9".into());
         assert_eq!(named, ["entry 2 (r9) was changed"]);
+        let dated = changed(&|all| all[1].created = "2026-03-02T09:00:00Z".to_owned());
+        assert_eq!(dated, ["entry 2 (r2) was changed"]);
+        let again = changed(&|all| all[1].is_alien = true);
+        assert_eq!(again, ["entry 2 (r2) was changed"]);
         let gone = changed(&|all| {
             all.remove(1);
         });
@@ -274,8 +293,9 @@ mod tests {
             let mut before = String::new();
             for entry in all {
                 entry.fields.insert("sum".into(), Value::Int(7));
-                entry.hash = entry_hash(&before, entry.seq, &entry.id, &entry.fields);
-                entry.prev = std::mem::replace(&mut before, entry.hash.clone());
+                entry.prev.clone_from(&before);
+                entry.hash = entry.hashed();
+                before.clone_from(&entry.hash);
             }
         });
         assert_eq!(stamped, ["entry 4 is not the one that the head has"]);

@@ -51,7 +51,8 @@ pub(super) fn chain(stage: &mut Stage<'_>, record: &mut Record) -> Result<(), Re
     let head = stage.window(&key)?.unwrap_or_default();
     let before = head.last.as_text().unwrap_or_default();
     let seq = head.count + 1;
-    let hash = entry_hash(before, seq, &record.address.id, &record.fields);
+    let created = record.created.to_string();
+    let hash = entry_hash(before, seq, &record.address.id, &created, &record.fields);
     record.fields.extend([
         ("seq".into(), Value::Int(seq as i64)),
         ("prev".into(), Value::from(before)),
@@ -68,11 +69,11 @@ pub(super) fn ledger_key(kind: &str) -> WindowKey {
     window_key("", LEDGER, Some(kind))
 }
 
-/// The hash of an entry of a ledger: SHA-256 over the hash before it, its number, its id and its fields as
-/// JSON with sorted keys, each prefixed with its length; in hex. The fields are those without `seq`, `prev`
+/// The hash of an entry of a ledger: SHA-256 over the hash before it, its number, its id, when it was created
+/// (RFC 3339, as the API has it) and its fields as JSON with sorted keys, each prefixed with its length; in hex. The fields are those without `seq`, `prev`
 /// and `hash`.
 #[must_use]
-pub fn entry_hash(before: &str, seq: u64, id: &str, fields: &Map) -> String {
+pub fn entry_hash(before: &str, seq: u64, id: &str, created: &str, fields: &Map) -> String {
     let own: Map = fields
         .iter()
         .filter(|(name, _)| !CHAIN.contains(&&***name))
@@ -80,7 +81,8 @@ pub fn entry_hash(before: &str, seq: u64, id: &str, fields: &Map) -> String {
         .collect();
     let json = Value::Map(own).to_json().to_string();
     let mut hasher = Sha256::new();
-    for part in [before.as_bytes(), &seq.to_be_bytes(), id.as_bytes(), json.as_bytes()] {
+    let seq = seq.to_be_bytes();
+    for part in [before.as_bytes(), &seq, id.as_bytes(), created.as_bytes(), json.as_bytes()] {
         hasher.update((part.len() as u64).to_be_bytes());
         hasher.update(part);
     }

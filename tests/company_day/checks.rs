@@ -329,7 +329,8 @@ fn ledgers(day: &Day) -> Vec<String> {
         entries.sort_by_key(|entry| number(entry));
         let mut before = String::new();
         for (at, entry) in entries.iter().enumerate() {
-            let hash = entry_hash(&before, at as u64 + 1, &entry.address.id, &entry.fields);
+            let (id, created) = (&entry.address.id, entry.created.to_string());
+            let hash = entry_hash(&before, at as u64 + 1, id, &created, &entry.fields);
             if number(entry) != at as u64 + 1 || text(entry, "hash") != hash {
                 wrong.push(format!("{} does not follow from what is before it", entry.address));
             }

@@ -11,11 +11,14 @@
 //! Not played are scenarios in which the other side answers anything but 200, and calls of a plugin's function: nobody
 //! makes those from outside. What a kill leaves for a person to decide is tried again, as the person would.
 //!
+//! Ledgers that a scenario has filled are then tampered with on the disk, which `adjutant audit verify` must notice.
+//!
 //! `ADJUTANT_SEED` plays a run again as far as chance is ours: the moments of blows are real.
 
 #![allow(clippy::disallowed_methods, reason = "a real process is watched in real time")]
 
 mod clock;
+mod ledger;
 mod mime;
 mod outside;
 mod people;
@@ -135,6 +138,8 @@ fn play(unit: &Unit, file: &Path, mut chance: Chance) -> Vec<String> {
     let planned = 1 + usize::from(plan.event.is_some()) + usize::from(plan.mail.is_some());
     assert!(stage.kills.len() >= planned, "it was only killed {:?}", stage.kills);
     assert_eq!(stage.daemon.stop().0, 0, "it ends well");
+    stage.start();
+    wrong.extend(ledger::tamper(&mut stage));
     say(&format!(
         "live: {}: {} entries in {:.1?}, {} repeated, {} kills: {}",
         scenario.name,

@@ -33,7 +33,7 @@ pub(crate) struct Stage {
     pub(crate) rules: Rules,
     pub(crate) now: Instant,
     clock: Clock,
-    chance: Chance,
+    pub(crate) chance: Chance,
     strikes: usize,
     /// Mails of which the daemon was killed before it knew what became of them.
     unanswered: usize,
@@ -77,7 +77,8 @@ impl Stage {
         stage
     }
 
-    fn start(&mut self) {
+    /// Starts it and waits until it is ready.
+    pub(crate) fn start(&mut self) {
         self.daemon.spawn();
         self.clock.await_daemon();
         self.clock.set(self.now);

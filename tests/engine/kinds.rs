@@ -224,7 +224,8 @@ fn a_ledger_only_grows_and_each_entry_says_what_came_before() {
         // As others would compute it, from JSON.
         let json = Value::Map(record.fields.clone()).to_json();
         let Value::Map(fields) = Value::from_json(json) else { panic!("an object") };
-        let hash = entry_hash(&before, at as u64 + 1, &record.address.id, &fields);
+        let (id, created) = (&record.address.id, record.created.to_string());
+        let hash = entry_hash(&before, at as u64 + 1, id, &created, &fields);
         assert_eq!(record.fields["hash"], hash.as_str().into());
         before = hash;
     }
