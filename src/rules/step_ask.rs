@@ -1,8 +1,9 @@
 //! `approve:` asks people, and waits for what they decide.
 
 use crate::model::{APPROVED, Name, REJECTED};
+use crate::script::Shape;
 
-use super::compile::Cx;
+use super::compile::{Cx, Place};
 use super::escalation::person_shape;
 use super::flow::{Around, Common, Flow, Label};
 use super::program::{Action, ApproveStep};
@@ -35,8 +36,7 @@ pub(super) fn approve(
     if items.is_empty() {
         cx.sink.error("recipient", main.value.head(), "`approve` asks nobody");
     }
-    let people: Vec<_> =
-        items.iter().map(|item| person_shape(cx, item, "approve", place)).collect();
+    let people: Vec<_> = items.iter().map(|item| asked(cx, item, place)).collect();
     let need = match fields.get("need") {
         Some(node) => cx.sink.whole(node, "need", 1..=PEOPLE),
         None => Some(1),
@@ -99,6 +99,15 @@ pub(super) fn approve(
     if let Some(block) = fields.get("on_timeout") {
         let target = flow.block(block, &format!("{path}.on_timeout"), around, next);
         flow.set_on_timeout(at, target);
+    }
+}
+
+/// Somebody who is asked; or everybody, where an expression gives a list.
+fn asked(cx: &mut Cx<'_>, node: &Node, place: Place) -> Option<Shape> {
+    let text = node.scalar().map(|scalar| scalar.text.trim()).unwrap_or_default();
+    match crate::script::holes(text)[..] {
+        [ref hole] if hole.start == 2 && hole.end + 1 == text.len() => cx.shape(node, place),
+        _ => person_shape(cx, node, "approve", place),
     }
 }
 

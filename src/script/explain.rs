@@ -229,7 +229,7 @@ fn sentence(error: &EvalAltResult, path: Option<&str>) -> String {
             format!("expected {}, not {}", human_type(wanted), human_type(got))
         }
         EvalAltResult::ErrorTooManyOperations(_) => format!(
-            "more than {} operations: too much work for an expression or a plugin function",
+            "more than {} operations: too much work for an expression; a step `script` gives a function more time",
             limits::OPERATIONS
         ),
         EvalAltResult::ErrorTerminated(why, _) => format!("it was stopped: {}", thrown_text(why)),

@@ -74,6 +74,17 @@ fn one_of_them_is_enough() {
 }
 
 #[test]
+fn who_is_asked_may_be_computed_one_by_one_or_all_at_once() {
+    for approve in ["${event.data}", "[\"${event.data[0]}\", \"${event.data[1]}\"]"] {
+        let rules = rules(&format!("  - approve: {approve}\n    timeout: 2d\n"));
+        let timeline = [r#"go x ["max", "tom"]"#, "decide ID tom approved"];
+        let (sim, seen) = play(&rules, &timeline);
+        assert_eq!(sent(&sim), ["03-02T09:00 max@ops.example", "03-02T09:00 tom@ops.example"]);
+        assert_eq!(seen, [r#"09:00:00 w: "approved" "tom" false"#]);
+    }
+}
+
+#[test]
 fn two_of_three_must_agree_and_one_may_refuse() {
     let rules = rules("  - approve: [mia, max, tom]\n    need: 2\n    timeout: 2d\n");
     let timeline =

@@ -34,9 +34,18 @@ pub(super) fn wanted(spool: &Path, globs: &[FileGlob]) -> BTreeMap<String, Stamp
     found
 }
 
-/// Removes what was put aside before `oldest`: it is as personal as the events it became.
+/// Removes what was put aside before `oldest`, and what was left half done: it is as personal as the events it
+/// became.
 pub(super) fn tidy(spool: &Path, oldest: Instant) {
     let oldest = oldest.as_micros() / 1_000_000;
+    let entries = fs::read_dir(spool).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(b".")) {
+        let is_old = fs::symlink_metadata(entry.path())
+            .is_ok_and(|about| about.is_file() && about.ctime() < oldest);
+        if is_old && let Err(error) = fs::remove_file(entry.path()) {
+            tracing::warn!(file = ?entry.path(), %error, "an old file of the spool cannot be removed");
+        }
+    }
     for kept in SPOOL_KEPT {
         each(&spool.join(kept), kept, 0, &mut |path, about| {
             // When it was put here, and not when it was written.
