@@ -190,6 +190,20 @@ pub(super) fn who(stage: &Stage<'_>, fields: &Map, by: &str) -> Result<Option<Te
     Ok(None)
 }
 
+/// Whose id or address this is, if it is a person's.
+pub(super) fn person(stage: &Stage<'_>, by: &str) -> Result<Option<Text>, ReadError> {
+    let id = by.strip_prefix("person:").unwrap_or(by);
+    if !id.contains('@') {
+        return Ok((!Reads(stage).record(PERSON, id)?.is_null()).then(|| id.into()));
+    }
+    let bare = gate::bare(id);
+    let people = Reads(stage).records(PERSON, None)?.unwrap_or_default();
+    let has = |one: &&Value| {
+        one.get("email").and_then(Value::as_text).is_some_and(|email| gate::bare(email) == bare)
+    };
+    Ok(people.iter().find(has).and_then(|one| one.get("id")?.as_text()).map(Text::from))
+}
+
 /// Where a person gets mail: an id, or an address already.
 pub(super) fn address(stage: &Stage<'_>, person: &str) -> Result<Option<Text>, ReadError> {
     if person.contains('@') {

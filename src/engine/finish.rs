@@ -13,6 +13,7 @@ use super::advance::{keep, locate, trace};
 use super::alert;
 use super::decide;
 use super::fan;
+use super::ladder;
 use super::left;
 use super::stage::Stage;
 
@@ -71,6 +72,7 @@ pub(super) fn close(stage: &mut Stage<'_>, mut run: Run, ending: Ending) -> Resu
         return handle(stage, run, pc, cause);
     }
     decide::withdraw(stage, &run)?;
+    ladder::forgiven(stage, &run)?;
     let awaited = leave(stage, &run);
     run.uncertain = run.effect().is_some_and(Effect::may_have_happened);
     if let Some(failing) = run.failing.take() {

@@ -12,7 +12,10 @@ use crate::rules::{Action, EscalateStep, LadderPolicy, Step};
 
 use super::advance::{Cursor, Flow, locate, trace};
 use super::alert;
+use super::approval;
 use super::finish::{self, Ending};
+use super::obligations::{self, Promise};
+use super::records::Changer;
 use super::scope;
 use super::stage::Stage;
 use super::start::{Entry, Fault, Seed, arm_subject, begin};
@@ -197,6 +200,34 @@ pub(super) fn level_due(stage: &mut Stage<'_>, mut run: Run, step: &Step) -> Res
     Ok(())
 }
 
+/// Whoever acknowledges promises to see to it before the ladder goes on, if it does: that is in the registry until
+/// the escalation is over, or somebody else acknowledges. A name that is nobody's is kept with the escalation alone.
+fn promised(stage: &mut Stage<'_>, run: &Run, until: Instant) -> Result<(), ReadError> {
+    let Some((ladder, (by, _))) =
+        run.ladder.as_ref().and_then(|ladder| Some((ladder, ladder.acknowledged.as_ref()?)))
+    else {
+        return Ok(());
+    };
+    let Some(owner) = approval::person(stage, by)?.filter(|_| until < Instant::MAX) else {
+        return Ok(());
+    };
+    let about = run.subject.as_deref().unwrap_or_default();
+    let promise = Promise { owner: &owner, due: until, title: &ladder.summary, about };
+    obligations::keep(stage, &Changer::Run(run), &promise_id(run), Some(&promise))
+}
+
+/// Nobody has to see to it any more: it is over.
+pub(super) fn forgiven(stage: &mut Stage<'_>, run: &Run) -> Result<(), ReadError> {
+    if run.ladder.is_none() {
+        return Ok(());
+    }
+    obligations::keep(stage, &Changer::Run(run), &promise_id(run), None)
+}
+
+fn promise_id(run: &Run) -> String {
+    format!("escalation-{}", run.no)
+}
+
 /// All levels are done: only a resolution, or the end of its life, ends it.
 pub(super) fn summit(stage: &mut Stage<'_>, cursor: &mut Cursor) -> Flow {
     trace(stage, &mut cursor.run, Trace::Waiting("a resolution".into(), None));
@@ -219,7 +250,9 @@ pub(super) fn acknowledge(stage: &mut Stage<'_>, mut run: Run, by: &Text) -> Res
             Some(Action::Level { .. }) => {
                 // A calendar that is gone holds the ladder: somebody is on it.
                 let until = acknowledged_until(stage, &run, workflow.ladder.as_ref());
-                run.wait = Wait::Until(until.ok().flatten().unwrap_or(Instant::MAX));
+                let until = until.ok().flatten().unwrap_or(Instant::MAX);
+                run.wait = Wait::Until(until);
+                promised(stage, &run, until)?;
             }
             Some(Action::Summit) => run.wait = Wait::Until(Instant::MAX),
             _ => {}

@@ -12,6 +12,26 @@ use super::time::Instant;
 use super::value::{Map, Text, Value};
 use super::verdict::Verdict;
 
+/// First words of the types of events that the daemon alone makes, so that whoever hears them can rely on them.
+const OWN_EVENTS: [&str; 9] = [
+    "message",
+    "escalation",
+    "approval",
+    "sla",
+    "obligation",
+    "run",
+    "effect",
+    "record",
+    "trigger",
+];
+
+/// The first word of a type of events, if the daemon alone makes those that begin so.
+#[must_use]
+pub fn own_event(kind: &str) -> Option<&str> {
+    let (head, _) = kind.split_once('.')?;
+    OWN_EVENTS.contains(&head).then_some(head)
+}
+
 /// An event as it arrives: checked for shape, not yet accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Draft {

@@ -30,7 +30,7 @@ mod window;
 pub use address::{Address, AddressError};
 pub use duration::{Duration, DurationError};
 pub use effect::{ActionKind, Cause, Class, Command, Effect, EffectState, Outcome};
-pub use event::{Draft, Event, Lineage, Pattern, StoredEvent};
+pub use event::{Draft, Event, Lineage, Pattern, StoredEvent, own_event};
 pub use exchange::{Decision, Input, Operator, Refusal, Reply, Settled, Write};
 pub use glob::{FileGlob, SPOOL_KEPT};
 pub use id::{BundleId, Digest, EffectKey, EventNo, Hasher, InboxNo, Name, RunId, RunNo, is_name};

@@ -1,6 +1,6 @@
 //! Filters: which events a wait, an exit, a resolution and most triggers take.
 
-use crate::model::{Pattern, Text};
+use crate::model::{Pattern, Text, own_event};
 use crate::script::{Condition, Shape};
 
 use super::compile::{Cx, Place, Reported};
@@ -123,21 +123,8 @@ fn pattern(cx: &mut Cx<'_>, node: &Node, what: &str) -> Option<Pattern> {
 
 /// A literal event type that a step makes: no prefix.
 pub(super) fn check_emitted(cx: &mut Cx<'_>, node: &Node, kind: &Text) -> Option<()> {
-    /// What only the daemon says, so that whoever hears it can rely on it.
-    const RESERVED: [&str; 8] = [
-        "message.",
-        "escalation.",
-        "approval.",
-        "sla.",
-        "obligation.",
-        "run.",
-        "effect.",
-        "record.",
-    ];
     match Pattern::parse(kind) {
-        Some(Pattern::Exact(_))
-            if cx.directory.is_some() && RESERVED.iter().any(|prefix| kind.starts_with(prefix)) =>
-        {
+        Some(Pattern::Exact(_)) if cx.directory.is_some() && own_event(kind).is_some() => {
             cx.sink
                 .error("event-type", node.head(), format!("`{kind}` is made by the daemon alone"))
                 .help("choose another first word, such as that of what it is about");

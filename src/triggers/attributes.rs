@@ -8,20 +8,7 @@ use std::fmt::Display;
 
 use super::error::EventError;
 use super::payload::{self, Payload};
-use crate::model::{Draft, Instant, Map, Text, Value, limits};
-
-/// First parts of the types that only the daemon makes: from outside they would be lies.
-const RESERVED: [&str; 9] = [
-    "message",
-    "escalation",
-    "approval",
-    "sla",
-    "obligation",
-    "run",
-    "effect",
-    "record",
-    "trigger",
-];
+use crate::model::{Draft, Instant, Map, Text, Value, limits, own_event};
 
 /// Problems told about one event; more of them help nobody.
 const PROBLEMS: usize = 8;
@@ -162,9 +149,8 @@ impl Attributes {
                 "`type` is `{kind}`: write parts of letters, digits, `_` and `-` with dots between them, \
                  such as `lead.created`"
             ));
-        } else if let Some((head, _)) = kind.split_once('.')
-            && RESERVED.contains(&head)
-        {
+        } else if let Some(head) = own_event(kind) {
+            // From outside they would be lies.
             self.wrong(format_args!(
                 "`type` is `{kind}`: types that begin with `{head}.` are made by the daemon alone"
             ));

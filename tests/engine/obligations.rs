@@ -1,7 +1,7 @@
 //! The registry of obligations: each open one has an owner who is there, or it is told of as orphaned, and is looked at
 //! again, whatever happens.
 
-use adjutant::model::{Operator, Value, View as _};
+use adjutant::model::{Operator, RunNo, Value, View as _};
 use serde_json::json;
 
 use crate::play::{act, begin, lines};
@@ -164,6 +164,66 @@ fn approvals_and_service_levels_are_promises_too() {
     assert_eq!(said(&sim, "obligation.overdue").len(), 1);
     sim.event("write", "complaint/1", json!({ "status": "resolved" }));
     assert_eq!(sim.field(place, "status"), "done".into());
+}
+
+const LADDER: &str = r"
+record: person
+rows:
+  ana: { email: ana@ops.example }
+  tom: { email: tom@ops.example }
+---
+escalation: waits
+unresolved: 4h
+levels:
+  - { after: 1h, notify: [tom] }
+  - { after: 1h, notify: [ana] }
+---
+workflow: w
+triggers: [{ event: go }]
+steps:
+  - escalate: waits
+    summary: somebody must call
+    resolve: { event: called }
+";
+
+#[test]
+fn who_acknowledges_promises_to_see_to_it_until_the_ladder_goes_on() {
+    let mut sim = begin(LADDER);
+    sim.event("go", "lead/1", json!({}));
+    act(&mut sim, "+30m");
+    let ladder = RunNo(2);
+    let ack = |sim: &mut Sim, by: &str| {
+        sim.operator(Operator::Acknowledge { run: ladder, by: by.into() });
+    };
+    // Somebody whom nobody knows holds the ladder as well, but is no person who could be asked.
+    ack(&mut sim, "root");
+    let open = |sim: &Sim| {
+        sim.state().records_where("obligation", "status", &"open".into(), 9).unwrap().len()
+    };
+    assert_eq!(open(&sim), 0);
+    // By the address, as a link in a mail says it.
+    ack(&mut sim, "ANA@ops.example");
+    let place = "obligation/escalation-2";
+    for (field, value) in [
+        ("owner", "ana".into()),
+        ("title", "somebody must call".into()),
+        ("about", "lead/1".into()),
+        ("due", Value::Instant(at("2026-03-02T13:30:00Z"))),
+    ] {
+        assert_eq!(sim.field(place, field), value, "{field}");
+    }
+    // Unresolved by then: the ladder goes on, and the promise is overdue until somebody else makes it.
+    act(&mut sim, "@2026-03-02T14:00:00Z");
+    assert_eq!(said(&sim, "obligation.overdue"), ["03-02T13:30 escalation-2"]);
+    assert_eq!(sim.field(place, "owner"), "ana".into());
+    ack(&mut sim, "tom");
+    assert_eq!(sim.field(place, "owner"), "tom".into());
+    assert_eq!(sim.field(place, "due"), Value::Instant(at("2026-03-02T18:00:00Z")));
+    assert_eq!(open(&sim), 1);
+    sim.restart();
+    sim.event("called", "lead/1", json!({}));
+    assert_eq!(open(&sim), 0, "it is resolved");
+    assert_eq!(said(&sim, "obligation.closed"), ["03-02T14:00 escalation-2"]);
 }
 
 /// Whatever comes, an open obligation has an owner who is there, or was told of as orphaned, and a next look.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::model::{Name, Pattern};
+use crate::model::{Name, Pattern, own_event};
 
 use super::super::diagnostic::Diagnostic;
 use super::super::suggest;
@@ -11,20 +11,8 @@ use super::super::yaml::Node;
 use super::walk::{callee, each_step};
 use super::{At, Written};
 
-/// What the daemon makes itself, and what comes from inbound webhooks, polls and files.
-const DAEMON: [&str; 11] = [
-    "message.",
-    "escalation.",
-    "approval.",
-    "sla.",
-    "obligation.",
-    "run.",
-    "effect.",
-    "record.",
-    "poll.",
-    "webhook.",
-    "file.",
-];
+/// What comes from inbound webhooks, polls and files.
+const BROUGHT: [&str; 3] = ["poll.", "webhook.", "file."];
 
 /// Types of events that the daemon makes, those of records (`record.KIND`) left out.
 const MADE: [&str; 22] = [
@@ -128,7 +116,8 @@ impl<'s> Talk<'s> {
         for (kind, (file, span)) in &self.waits {
             let said = known.contains(kind)
                 || kind.contains('*')
-                || DAEMON.iter().any(|prefix| kind.starts_with(prefix))
+                || own_event(kind).is_some()
+                || BROUGHT.iter().any(|prefix| kind.starts_with(prefix))
                 || patterns.iter().any(|other| takes(other, kind));
             // Waited for more than once it is no slip of the fingers.
             if said || slips.are_done() || waits.get(kind).is_some_and(|count| *count > 1) {
