@@ -225,7 +225,8 @@ pub(super) fn forgiven(stage: &mut Stage<'_>, run: &Run) -> Result<(), ReadError
 }
 
 fn promise_id(run: &Run) -> String {
-    format!("escalation-{}", run.no)
+    // Not by its number: the same escalation has the same promise wherever it is replayed.
+    format!("escalation-{:016x}", run.hash.short())
 }
 
 /// All levels are done: only a resolution, or the end of its life, ends it.
